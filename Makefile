@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+INSTALL ?= install
+
+# Not ":=": asked only by what needs it, so that "make deps" works where no kernel is installed yet.
+KDIR = $(shell scripts/kernel.sh build)
+
+all: modules lib tools
+
+modules:
+	@test -n "$(KDIR)"
+	+$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+lib:
+	$(MAKE) -C userlib
+
+tools: lib
+	$(MAKE) -C tools
+
+# No signature: the distribution's key is not here, and kbuild would only complain of that.
+install: all
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= modules_install
+	$(MAKE) -C userlib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR)
+	$(MAKE) -C tools install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) LIBDIR=$(LIBDIR)
+	$(INSTALL) -D -m 644 uapi/linux/onload.h $(DESTDIR)$(PREFIX)/include/linux/onload.h
+	for page in $(wildcard Documentation/man/*.[1-9]); do \
+		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; \
+	done
+	$(INSTALL) -D -m 644 tools/onload.bash-completion $(DESTDIR)$(COMPLETIONDIR)/onload
+
+deps:
+	@scripts/deps.sh
+
+# "all" by a second make: with -j it must not start before the packages are there, and must see the kernel they bring.
+check: deps
+	$(MAKE) all
+	selftests/check.sh
+
+demo: deps
+	$(MAKE) all
+	selftests/demo.sh
+
+bench: deps
+	$(MAKE) all
+	selftests/bench.sh
+
+style: deps
+	scripts/style.sh
+
+clean:
+	-[ -z "$(KDIR)" ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	for dir in userlib tools selftests; do \
+		[ ! -f $$dir/Makefile ] || $(MAKE) -C $$dir clean || exit 1; \
+	done
+	rm -rf build
+
+help:
+	@echo 'make            module, library and tools (all)'
+	@echo '  modules       net/af_onload.ko, for KDIR=$(KDIR)'
+	@echo '  lib           userlib/libonload.so'
+	@echo '  tools         the onload command and the benchmarks'
+	@echo 'make install    with DESTDIR=, PREFIX=$(PREFIX); the module goes to the kernel of KDIR'
+	@echo 'make deps       install the Debian packages that everything here needs (root)'
+	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
+	@echo 'make style      checkpatch, sparse, clang-format, cppcheck'
+	@echo 'make clean'
+
+.PHONY: all modules lib tools install deps check demo bench style clean help
