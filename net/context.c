@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Contexts: what a process maps. One for a process, made by getsockopt() on
+ * any of its sockets of ours; it lives as long as its mapping, and the end of
+ * the mapping (exit, exec, kill, munmap) takes back every lease in it.
+ *
+ * The mapping is not inherited by fork, cannot grow, move or split, is in no
+ * core dump, and cannot be reached by get_user_pages().
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hashtable.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+
+#include "context.h"
+#include "flow.h"
+#include "netns.h"
+#include "watch.h"
+
+/* Of one user, so that nobody exhausts the kernel's memory with empty ones */
+#define ONLOAD_CONTEXTS_PER_USER 4096
+
+static DEFINE_HASHTABLE(onload_contexts, 6);
+static DEFINE_SPINLOCK(onload_contexts_lock);
+
+static unsigned int onload_slot_pages(const struct onload_ctx *ctx)
+{
+	return DIV_ROUND_UP(ctx->nslots * sizeof(struct onload_slot),
+			    PAGE_SIZE);
+}
+
+static void onload_ctx_free(struct onload_ctx *ctx)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctx->nslots; i++)
+		if (ctx->slots[i].rings)
+			onload_rings_free(ctx, ctx->slots[i].rings);
+	for (i = 0; i < onload_slot_pages(ctx); i++) {
+		if (!ctx->slot_pages[i])
+			continue;
+		put_page(ctx->slot_pages[i]);
+		onload_pages_uncharge(ctx, 1);
+	}
+	kvfree(ctx->slot_pages);
+	kvfree(ctx->slots);
+	mmdrop(ctx->mm);
+	free_uid(ctx->user);
+	kfree(ctx);
+}
+
+/**
+ * onload_ctx_put() - drop a reference
+ * @ctx: freed with the last one
+ *
+ * Context: may sleep.
+ */
+void onload_ctx_put(struct onload_ctx *ctx)
+{
+	if (!refcount_dec_and_test(&ctx->ref))
+		return;
+	cancel_delayed_work_sync(&ctx->watch);
+	onload_ctx_free(ctx);
+}
+
+/* The mapping is gone, or the last way to one: every lease ends. */
+static void onload_ctx_die(struct onload_ctx *ctx)
+{
+	unsigned int i;
+
+	spin_lock(&onload_contexts_lock);
+	hash_del(&ctx->node);
+	spin_unlock(&onload_contexts_lock);
+
+	mutex_lock(&ctx->mutex);
+	ctx->dead = true;
+	for (i = 0; i < ctx->nslots; i++)
+		if (ctx->slots[i].flow)
+			onload_flow_queue(ctx->slots[i].flow, ONLOAD_R_UNMAP);
+	mutex_unlock(&ctx->mutex);
+}
+
+static vm_fault_t onload_ctx_fault(struct vm_fault *vmf)
+{
+	struct onload_ctx *ctx = vmf->vma->vm_private_data;
+	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
+	struct onload_rings *rings;
+	struct page *page = NULL;
+	u32 slot;
+
+	mutex_lock(&ctx->mutex);
+	if (offset < ctx->rings_off) {
+		page = ctx->slot_pages[vmf->pgoff];
+	} else if (offset < ctx->map_size) {
+		offset -= ctx->rings_off;
+		slot = div64_u64(offset, onload_ctx_stride(ctx));
+		rings = ctx->slots[slot].rings;
+		if (rings)
+			page = onload_rings_page(ctx, rings, offset - slot *
+						 onload_ctx_stride(ctx));
+	}
+	if (page)
+		get_page(page);
+	mutex_unlock(&ctx->mutex);
+	if (!page)
+		return VM_FAULT_SIGBUS;
+	vmf->page = page;
+	return 0;
+}
+
+static void onload_ctx_vma_close(struct vm_area_struct *vma)
+{
+	onload_ctx_die(vma->vm_private_data);
+}
+
+static int onload_ctx_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int onload_ctx_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct onload_ctx_vm_ops = {
+	.close		= onload_ctx_vma_close,
+	.may_split	= onload_ctx_may_split,
+	.mremap		= onload_ctx_mremap,
+	.fault		= onload_ctx_fault,
+};
+
+static int onload_ctx_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct onload_ctx *ctx = file->private_data;
+	int err = -EINVAL;
+
+	if (ctx->mm != current->mm)
+		return -EPERM;
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != ctx->map_size ||
+	    (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC | VM_SHARED)) !=
+	    (VM_READ | VM_WRITE | VM_SHARED))
+		return -EINVAL;
+
+	mutex_lock(&ctx->mutex);
+	err = -EBUSY;
+	if (ctx->mapped)
+		goto out;
+	ctx->mapped = true;
+	ctx->mapping = file->f_mapping;
+	/* VM_IO also keeps MADV_DOFORK from undoing VM_DONTCOPY. */
+	vma->vm_flags |= VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP;
+	vma->vm_flags &= ~VM_MAYEXEC;
+	vma->vm_ops = &onload_ctx_vm_ops;
+	vma->vm_private_data = ctx;
+	err = 0;
+out:
+	mutex_unlock(&ctx->mutex);
+	return err;
+}
+
+static int onload_ctx_release(struct inode *inode, struct file *file)
+{
+	struct onload_ctx *ctx = file->private_data;
+
+	onload_ctx_die(ctx);
+	onload_ctx_put(ctx);
+	return 0;
+}
+
+static const struct file_operations onload_ctx_fops = {
+	.owner		= THIS_MODULE,
+	.mmap		= onload_ctx_mmap,
+	.release	= onload_ctx_release,
+	.llseek		= noop_llseek,
+};
+
+static struct onload_ctx *onload_ctx_alloc(struct net *net, u32 nslots)
+{
+	struct onload_net *on = onload_net(net);
+	struct onload_ctx *ctx;
+
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	if (!ctx)
+		return NULL;
+	ctx->nslots = nslots;
+	ctx->slots = kvcalloc(nslots, sizeof(*ctx->slots), GFP_KERNEL_ACCOUNT);
+	ctx->slot_pages = kvcalloc(onload_slot_pages(ctx),
+				   sizeof(*ctx->slot_pages),
+				   GFP_KERNEL_ACCOUNT);
+	if (!ctx->slots || !ctx->slot_pages) {
+		kvfree(ctx->slot_pages);
+		kvfree(ctx->slots);
+		kfree(ctx);
+		return NULL;
+	}
+	refcount_set(&ctx->ref, 1);
+	mutex_init(&ctx->mutex);
+	spin_lock_init(&ctx->lock);
+	INIT_LIST_HEAD(&ctx->watched);
+	INIT_DELAYED_WORK(&ctx->watch, onload_watch_work);
+	ctx->rx_size = READ_ONCE(on->rx_ring);
+	ctx->tx_size = READ_ONCE(on->tx_ring);
+	ctx->rings_off = (u64)onload_slot_pages(ctx) << PAGE_SHIFT;
+	ctx->map_size = ctx->rings_off + nslots * onload_ctx_stride(ctx);
+	ctx->unlimited = capable(CAP_IPC_LOCK);
+	ctx->user = get_uid(current_user());
+	ctx->mm = current->mm;
+	mmgrab(ctx->mm);
+	return ctx;
+}
+
+/* One context a process, so many a user: enter it into the table. */
+static int onload_ctx_enter(struct onload_ctx *ctx)
+{
+	struct onload_ctx *other;
+	unsigned int n = 0;
+	int err = 0, bucket;
+
+	spin_lock(&onload_contexts_lock);
+	hash_for_each(onload_contexts, bucket, other, node) {
+		if (other->mm == ctx->mm)
+			err = -EBUSY;
+		if (other->user == ctx->user)
+			n++;
+	}
+	if (!err && n >= ONLOAD_CONTEXTS_PER_USER)
+		err = -EUSERS;
+	if (!err)
+		hash_add(onload_contexts, &ctx->node, (unsigned long)ctx->mm);
+	spin_unlock(&onload_contexts_lock);
+	return err;
+}
+
+/**
+ * onload_ctx_create() - make the context of the current process
+ * @net: whose sysctls give the sizes of rings
+ * @req: @abi and @nslots are given, the rest is filled in
+ *
+ * Return: 0 or an error of ONLOAD_CONTEXT.
+ */
+int onload_ctx_create(struct net *net, struct onload_context *req)
+{
+	struct onload_ctx *ctx;
+	int err;
+
+	if (req->abi != ONLOAD_ABI)
+		return -EPROTO;
+	if (!req->nslots || req->nslots > ONLOAD_SLOTS_MAX || !current->mm)
+		return -EINVAL;
+	ctx = onload_ctx_alloc(net, req->nslots);
+	if (!ctx)
+		return -ENOMEM;
+	err = onload_ctx_enter(ctx);
+	if (err) {
+		onload_ctx_put(ctx);
+		return err;
+	}
+	req->rx_size = ctx->rx_size;
+	req->tx_size = ctx->tx_size;
+	req->slots_off = ctx->slots_off;
+	req->rings_off = ctx->rings_off;
+	req->map_size = ctx->map_size;
+	/* An inode of its own gives it an address space of its own, by which
+	 * rings are taken out of the mapping.
+	 */
+	err = anon_inode_getfd_secure("[onload]", &onload_ctx_fops, ctx,
+				      O_RDWR | O_CLOEXEC, NULL);
+	if (err < 0) {
+		onload_ctx_die(ctx);
+		onload_ctx_put(ctx);
+		return err;
+	}
+	req->fd = err;
+	return 0;
+}
+
+/**
+ * onload_ctx_of_current() - the context of the current process
+ *
+ * Return: it with a reference, or NULL.
+ */
+struct onload_ctx *onload_ctx_of_current(void)
+{
+	struct mm_struct *mm = current->mm;
+	struct onload_ctx *ctx, *found = NULL;
+
+	spin_lock(&onload_contexts_lock);
+	hash_for_each_possible(onload_contexts, ctx, node, (unsigned long)mm)
+		if (ctx->mm == mm && refcount_inc_not_zero(&ctx->ref)) {
+			found = ctx;
+			break;
+		}
+	spin_unlock(&onload_contexts_lock);
+	return found;
+}
+
+static int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot)
+{
+	u32 n = slot / (PAGE_SIZE / sizeof(struct onload_slot));
+	int err;
+
+	if (ctx->slot_pages[n])
+		return 0;
+	err = onload_pages_charge(ctx, 1);
+	if (err)
+		return err;
+	ctx->slot_pages[n] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!ctx->slot_pages[n]) {
+		onload_pages_uncharge(ctx, 1);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * onload_ctx_attach() - give a slot to a flow
+ * @ctx: mapped by the current process
+ * @slot: the library's choice: no thread of it is inside
+ * @flow: without a context
+ *
+ * Context: flow's socket locked.
+ * Return: 0, -EINVAL out of range, -EBUSY another flow has it, -ENXIO not
+ * mapped, -ENOBUFS beyond RLIMIT_MEMLOCK, -ENOMEM.
+ */
+int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
+		      struct onload_flow *flow)
+{
+	struct onload_ctx_slot *s;
+	struct onload_rings *rings;
+	u32 offset;
+	int err;
+
+	if (slot >= ctx->nslots)
+		return -EINVAL;
+	s = &ctx->slots[slot];
+	mutex_lock(&ctx->mutex);
+	err = -ENXIO;
+	if (!ctx->mapped || ctx->dead)
+		goto out;
+	err = -EBUSY;
+	if (s->flow)
+		goto out;
+	err = onload_ctx_slot_page(ctx, slot);
+	if (err)
+		goto out;
+	if (!s->rings) {
+		rings = onload_rings_alloc(ctx);
+		err = PTR_ERR_OR_ZERO(rings);
+		if (err)
+			goto out;
+		s->rings = rings;
+	}
+	offset = slot * sizeof(struct onload_slot);
+	flow->slot = page_address(ctx->slot_pages[offset >> PAGE_SHIFT]) +
+		     offset_in_page(offset);
+	flow->rings = s->rings;
+	flow->slot_nr = slot;
+	s->flow = flow;
+	refcount_inc(&ctx->ref);
+	flow->ctx = ctx;
+	WRITE_ONCE(flow->mm, ctx->mm);
+out:
+	mutex_unlock(&ctx->mutex);
+	return err;
+}
+
+/**
+ * onload_ctx_detach() - undo onload_ctx_attach()
+ * @ctx: the flow's
+ * @slot: the flow's
+ * @flow: not leased
+ * @give_back: the library says that no thread of it is in the slot, or there
+ *	is no mapping: free the rings. Else they wait for the slot's next flow.
+ *
+ * Context: flow's socket locked. Drops the flow's reference.
+ */
+void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
+		       struct onload_flow *flow, bool give_back)
+{
+	struct onload_ctx_slot *s = &ctx->slots[slot];
+	struct onload_rings *rings = NULL;
+
+	mutex_lock(&ctx->mutex);
+	s->flow = NULL;
+	if (give_back) {
+		rings = s->rings;
+		s->rings = NULL;
+		if (rings && !ctx->dead)
+			unmap_mapping_range(ctx->mapping, ctx->rings_off +
+					    slot * onload_ctx_stride(ctx),
+					    onload_ctx_stride(ctx), 1);
+	}
+	mutex_unlock(&ctx->mutex);
+	if (rings)
+		onload_rings_free(ctx, rings);
+	onload_ctx_put(ctx);
+}
+
+/**
+ * onload_ctx_generation() - a number for the next lease
+ * @ctx: whose
+ *
+ * Return: never 0; different from that of any recent lease in the context.
+ */
+u32 onload_ctx_generation(struct onload_ctx *ctx)
+{
+	u32 generation;
+
+	spin_lock_bh(&ctx->lock);
+	if (!++ctx->generation)
+		ctx->generation = 1;
+	generation = ctx->generation;
+	spin_unlock_bh(&ctx->lock);
+	return generation;
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flows: what a socket of ours gets when it first asks for a lease, and the
+ * table by which the gate finds it.
+ *
+ * Lock order, outermost first:
+ *
+ *	socket lock (lock_sock)
+ *	  mmap_lock (copies from and to the user)
+ *	    context's mutex
+ *	      table of contexts
+ *	  flow's lock (softirq)
+ *	    context's lock (softirq)
+ *	    wait queues
+ *	table lock (softirq)
+ *
+ * No two flows' locks, and no two sockets' locks, are ever held at once. The
+ * gate runs all of tcp_v4_rcv() under the flow's lock; what that transmits
+ * reaches the next gate from another softirq.
+ *
+ * A flow lives from the first request for a lease to the release of its
+ * socket. sk_prot is a copy of Linux's while it does, for one verb: an
+ * administrator's "ss -K" must see true sequence numbers.
+ */
+#include <linux/jhash.h>
+#include <linux/random.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <net/tcp.h>
+
+#include "family.h"
+#include "flow.h"
+#include "gate.h"
+#include "lease.h"
+#include "watch.h"
+#include "xmit.h"
+
+#define ONLOAD_TABLE_BITS 12
+
+static struct hlist_head onload_table[1 << ONLOAD_TABLE_BITS];
+static DEFINE_SPINLOCK(onload_table_lock);
+static u32 onload_table_seed __read_mostly;
+
+static struct hlist_head *onload_table_head(const struct onload_key *key)
+{
+	u32 hash = jhash_3words((__force u32)key->local.s6_addr32[3],
+				(__force u32)key->remote.s6_addr32[3],
+				(__force u32)key->lport << 16 |
+				(__force u32)key->rport, onload_table_seed);
+
+	return &onload_table[hash >> (32 - ONLOAD_TABLE_BITS)];
+}
+
+static bool onload_key_equal(const struct onload_key *a,
+			     const struct onload_key *b)
+{
+	return a->lport == b->lport && a->rport == b->rport &&
+	       ipv6_addr_equal(&a->local, &b->local) &&
+	       ipv6_addr_equal(&a->remote, &b->remote);
+}
+
+static void onload_key_of_sk(struct onload_key *key, const struct sock *sk)
+{
+	key->lport = inet_sk(sk)->inet_sport;
+	key->rport = sk->sk_dport;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		key->local = sk->sk_v6_rcv_saddr;
+		key->remote = sk->sk_v6_daddr;
+		return;
+	}
+#endif
+	ipv6_addr_set_v4mapped(sk->sk_rcv_saddr, &key->local);
+	ipv6_addr_set_v4mapped(sk->sk_daddr, &key->remote);
+}
+
+/**
+ * onload_flow_lookup() - find the flow of a segment
+ * @net: where it arrived
+ * @key: its addresses and ports, local and remote as the receiver sees them
+ *
+ * Context: RCU read side, which also bounds the use of the result.
+ * Return: the flow or NULL.
+ */
+struct onload_flow *onload_flow_lookup(struct net *net,
+				       const struct onload_key *key)
+{
+	struct onload_flow *flow;
+
+	hlist_for_each_entry_rcu(flow, onload_table_head(key), node)
+		if (onload_key_equal(&flow->key, key) &&
+		    net_eq(flow->net, net))
+			return flow;
+	return NULL;
+}
+
+/**
+ * onload_flow_get_sk() - find the flow of a socket that is not at hand as a
+ *	struct socket
+ * @sk: a connected TCP socket
+ *
+ * Return: the flow with a reference, or NULL.
+ */
+struct onload_flow *onload_flow_get_sk(struct sock *sk)
+{
+	struct onload_flow *flow;
+	struct onload_key key;
+
+	onload_key_of_sk(&key, sk);
+	rcu_read_lock();
+	flow = onload_flow_lookup(sock_net(sk), &key);
+	if (flow && (flow->sk != sk || !refcount_inc_not_zero(&flow->ref)))
+		flow = NULL;
+	rcu_read_unlock();
+	return flow;
+}
+
+static void onload_flow_free(struct rcu_head *rcu)
+{
+	struct onload_flow *flow = container_of(rcu, struct onload_flow, rcu);
+
+	sock_put(flow->sk);
+	kfree(flow);
+}
+
+/**
+ * onload_flow_put() - drop a reference
+ * @flow: freed after a grace period with the last one
+ */
+void onload_flow_put(struct onload_flow *flow)
+{
+	if (refcount_dec_and_test(&flow->ref))
+		call_rcu(&flow->rcu, onload_flow_free);
+}
+
+static void onload_flow_work(struct work_struct *work)
+{
+	struct onload_flow *flow = container_of(work, struct onload_flow, work);
+	enum onload_reason why = READ_ONCE(flow->why);
+
+	if (why != ONLOAD_R_DELACK || !onload_acknowledge(flow))
+		onload_reclaim(flow, why);
+	/* The mapping is gone, and with it any thread in the slot. */
+	if (why == ONLOAD_R_UNMAP)
+		onload_detach(flow, true);
+	onload_flow_put(flow);
+}
+
+/**
+ * onload_flow_queue() - reclaim from a context that cannot sleep
+ * @flow: reference held, or flow's lock and leased
+ * @why: reason to record
+ */
+void onload_flow_queue(struct onload_flow *flow, enum onload_reason why)
+{
+	/* Of two reasons the unmapping must survive: it detaches. */
+	if (READ_ONCE(flow->why) != ONLOAD_R_UNMAP)
+		WRITE_ONCE(flow->why, why);
+	refcount_inc(&flow->ref);
+	if (!queue_work(onload_wq, &flow->work))
+		onload_flow_put(flow);
+}
+
+/**
+ * onload_flow_attach() - give a socket its flow
+ * @sock: one of ours, without a flow, of a connected TCP socket
+ *
+ * Context: socket locked.
+ * Return: the flow, or NULL for want of memory or of a stock socket.
+ */
+struct onload_flow *onload_flow_attach(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	struct proto *prot = onload_prot(sk);
+	struct onload_flow *flow;
+
+	if (!prot)
+		return NULL;
+	flow = kzalloc(sizeof(*flow), GFP_KERNEL_ACCOUNT);
+	if (!flow)
+		return NULL;
+
+	flow->base = sock->ops;
+	onload_flow_ops(&flow->ops, flow->base);
+	flow->base_prot = sk->sk_prot;
+	refcount_set(&flow->ref, 1);
+	flow->net = sock_net(sk);
+	/* Queued work may outlive the socket; it then finds no lease. */
+	sock_hold(sk);
+	flow->sk = sk;
+	INIT_WORK(&flow->work, onload_flow_work);
+	INIT_LIST_HEAD(&flow->watch_node);
+	spin_lock_init(&flow->lock);
+	WRITE_ONCE(sk->sk_prot, prot);
+	/* Pairs with the dependent loads of everyone who calls an op. */
+	smp_store_release(&sock->ops, &flow->ops);
+	return flow;
+}
+
+static void onload_flow_is_ready(struct rcu_head *rcu)
+{
+	struct onload_flow *flow = container_of(rcu, struct onload_flow, rcu);
+
+	/* The head may be used again from here on. Pairs with onload_ask(). */
+	smp_store_release(&flow->ready, true);
+	onload_flow_put(flow);
+}
+
+/**
+ * onload_flow_hash() - let the gate see the flow's segments
+ * @flow: of a socket in TCP_ESTABLISHED
+ *
+ * A grace period later no softirq is left that looked before the flow was
+ * there; @flow->ready says so. Nobody is kept waiting for it.
+ *
+ * Context: socket locked, may sleep.
+ * Return: 0 or the error of registering the gate.
+ */
+int onload_flow_hash(struct onload_flow *flow)
+{
+	int err = onload_gate_open(flow->net);
+
+	if (err)
+		return err;
+	onload_key_of_sk(&flow->key, flow->sk);
+	spin_lock_bh(&onload_table_lock);
+	hlist_add_head_rcu(&flow->node, onload_table_head(&flow->key));
+	spin_unlock_bh(&onload_table_lock);
+	flow->hashed = true;
+	refcount_inc(&flow->ref);
+	call_rcu(&flow->rcu, onload_flow_is_ready);
+	return 0;
+}
+
+/**
+ * onload_flow_unhash() - hide the flow from the gate
+ * @flow: owned by the kernel; is not hashed again
+ *
+ * Before the four-tuple can be used by another socket.
+ *
+ * Context: socket locked or being released.
+ */
+void onload_flow_unhash(struct onload_flow *flow)
+{
+	if (!flow->hashed)
+		return;
+	spin_lock_bh(&onload_table_lock);
+	hlist_del_init_rcu(&flow->node);
+	spin_unlock_bh(&onload_table_lock);
+	flow->hashed = false;
+}
+
+/**
+ * onload_flow_init() - prepare the table
+ *
+ * Return: 0.
+ */
+int onload_flow_init(void)
+{
+	onload_table_seed = get_random_u32();
+	return 0;
+}
+
+/**
+ * onload_flow_uninit() - wait for the last flow's memory
+ */
+void onload_flow_uninit(void)
+{
+	rcu_barrier();
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ONLOAD_FLOW_H
+#define ONLOAD_FLOW_H
+
+#include <linux/net.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <net/sock.h>
+
+#include <linux/onload.h>
+
+struct onload_ctx;
+struct onload_rings;
+
+/**
+ * enum onload_owner - who runs a flow's transport
+ * @ONLOAD_KERNEL: Linux; the gate delivers to it
+ * @ONLOAD_LEASED: user level; the gate fills the ring
+ * @ONLOAD_FROZEN: nobody: the state is being put back; the gate fills the ring
+ */
+enum onload_owner {
+	ONLOAD_KERNEL,
+	ONLOAD_LEASED,
+	ONLOAD_FROZEN,
+};
+
+/**
+ * struct onload_key - what tells a flow's segments
+ * @local: IPv4 as v4-mapped
+ * @remote: ditto
+ * @lport: as on the wire
+ * @rport: as on the wire
+ */
+struct onload_key {
+	struct in6_addr local;
+	struct in6_addr remote;
+	__be16 lport;
+	__be16 rport;
+};
+
+/**
+ * struct onload_flow - what a socket of ours gets when it first asks for a
+ *	lease
+ * @ops: the socket's proto_ops from then on, so that an op finds its flow
+ *	without a lookup; constant
+ * @base: the proto_ops before; constant
+ * @base_prot: the sk_prot before; constant
+ * @node: in the gate's table; RCU, table lock
+ * @rcu: for freeing and for the grace period of attaching
+ * @ref: socket, queued work, watch list, RCU callback
+ * @net: constant
+ * @sk: held; constant
+ * @key: constant while hashed
+ * @work: reclaims from where nobody may sleep
+ * @in_kernel: threads inside wrapped ops; a lease needs none. Read under
+ *	@lock after the owner was set, incremented before the owner is read
+ * @ready: every segment passes the gate; written once
+ * @hashed: in the gate's table; socket lock
+ * @ctx: whom it is attached to; socket lock
+ * @mm: whose @ctx is, NULL without one; socket lock to write. Only compared:
+ *	while it is set, @ctx keeps the address from being reused
+ * @slot_nr: in @ctx; socket lock
+ * @slot: shared memory; valid while @ctx is
+ * @rings: valid while @ctx is
+ * @lock: guards what follows up to @next_lease; softirq. Inside: context's
+ *	lock, wait queues
+ * @owner: see there
+ * @generation: of the lease
+ * @why: reason that the pending @work is to give
+ * @closed: nothing more is taken while the ring is drained
+ * @watched: on the context's list
+ * @rx_armed: a look at unread records is due
+ * @tx_armed: a look at the deadline is due
+ * @want_tx: somebody sleeps until there is room to send
+ * @watch_node: there; context's lock
+ * @watch_mark: behind the record whose processing the watch waits for
+ * @watch_since: jiffies when it arrived
+ * @rx_prod: ring position up to which records are complete
+ * @rx_cons: ring position known to be given back
+ * @rx_data: ring position behind the last record that concerns a reader
+ * @rx_seq: highest end of a segment that the gate saw
+ * @acked: highest acknowledgement that the gate saw
+ * @snd_una0: when leased
+ * @sent: end of what has been transmitted
+ * @rcv_nxt0: when leased
+ * @copied0: copied_seq when leased
+ * @rcv_edge: highest sequence number promised to the peer
+ * @last_ack: acknowledgement sent last
+ * @last_wnd: window sent with it
+ * @snd_wscale: constant during a lease
+ * @next_lease: jiffies before which no lease is given; socket lock
+ * @backoff: doublings so far; socket lock
+ * @leased_at: jiffies; socket lock
+ * @reason: last refusal or reclaim; plain
+ * @leases: by this flow; socket lock
+ * @reclaims: ditto
+ * @refusals: ditto
+ * @reasons: ditto by reason
+ * @rx_user: payload bytes received at user level; socket lock
+ * @tx_user: payload bytes sent at user level; socket lock
+ * @holder: process that has or had the lease, for display; plain
+ */
+struct onload_flow {
+	struct proto_ops ops;
+	const struct proto_ops *base;
+	struct proto *base_prot;
+	struct hlist_node node;
+	struct rcu_head rcu;
+	refcount_t ref;
+	struct net *net;
+	struct sock *sk;
+	struct onload_key key;
+	struct work_struct work;
+	atomic_t in_kernel;
+	bool ready;
+	bool hashed;
+
+	struct onload_ctx *ctx;
+	struct mm_struct *mm;
+	u32 slot_nr;
+	struct onload_slot *slot;
+	struct onload_rings *rings;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;	/* above */
+	enum onload_owner owner;
+	u32 generation;
+	enum onload_reason why;
+	bool closed;
+	bool watched;
+	bool rx_armed;
+	bool tx_armed;
+	bool want_tx;
+	struct list_head watch_node;
+	u32 watch_mark;
+	unsigned long watch_since;
+	u32 rx_prod;
+	u32 rx_cons;
+	u32 rx_data;
+	u32 rx_seq;
+	u32 acked;
+	u32 snd_una0;
+	u32 sent;
+	u32 rcv_nxt0;
+	u32 copied0;
+	u32 rcv_edge;
+	u32 last_ack;
+	u32 last_wnd;
+	u8 snd_wscale;
+
+	unsigned long next_lease;
+	u8 backoff;
+	unsigned long leased_at;
+	enum onload_reason reason;
+	u64 leases;
+	u64 reclaims;
+	u64 refusals;
+	u32 reasons[ONLOAD_R_MAX];
+	u64 rx_user;
+	u64 tx_user;
+	pid_t holder;
+};
+
+/* ops.c: is this socket ours, and has it a flow? */
+struct onload_flow *onload_flow_of(const struct socket *sock);
+
+/* Both read without a lock: a hint, to be confirmed under one. */
+static inline bool onload_flow_leased(const struct onload_flow *flow)
+{
+	return READ_ONCE(flow->owner) != ONLOAD_KERNEL;
+}
+
+static inline bool onload_flow_mine(const struct onload_flow *flow)
+{
+	return READ_ONCE(flow->mm) == current->mm;
+}
+
+struct onload_flow *onload_flow_attach(struct socket *sock);
+int onload_flow_hash(struct onload_flow *flow);
+void onload_flow_unhash(struct onload_flow *flow);
+struct onload_flow *onload_flow_lookup(struct net *net,
+				       const struct onload_key *key);
+struct onload_flow *onload_flow_get_sk(struct sock *sk);
+void onload_flow_put(struct onload_flow *flow);
+void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);
+int onload_flow_init(void);
+void onload_flow_uninit(void);
+
+#endif

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The gate: the last hook of LOCAL_IN, after the firewall has judged. A
+ * segment of a flow that is Linux's is delivered from here, under the flow's
+ * lock, so that none is on its way when the flow is leased; one of a leased
+ * flow is checked as Linux would (checksum, policies, socket filters), copied
+ * into the ring and freed.
+ */
+#include <linux/filter.h>
+#include <linux/icmp.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/inet6_hashtables.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/tcp.h>
+#include <net/xfrm.h>
+
+#include "family.h"
+#include "flow.h"
+#include "gate.h"
+#include "netns.h"
+#include "record.h"
+#include "wait.h"
+#include "watch.h"
+
+/* Has another layer a claim on the packet that only Linux honours? */
+static bool onload_gate_alien(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct = nf_ct_get(skb, &info);
+
+	return ct && (!nf_ct_is_confirmed(ct) ||
+		      test_bit(IPS_SEQ_ADJUST_BIT, &ct->status) ||
+		      test_bit(IPS_HELPER_BIT, &ct->status));
+#else
+	return false;
+#endif
+}
+
+static bool onload_gate_policy(struct sock *sk, struct sk_buff *skb, u8 pf)
+{
+	return pf == NFPROTO_IPV4 ? xfrm4_policy_check(sk, XFRM_POLICY_IN, skb) :
+				    xfrm6_policy_check(sk, XFRM_POLICY_IN, skb);
+}
+
+/* Leased or frozen, flow locked: the segment goes to the ring or nowhere. */
+static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
+			     u8 pf, u32 hlen, u8 dsfield, u8 ttl)
+{
+	struct sock *sk = flow->sk;
+	const struct tcphdr *th;
+	u32 ack, seq, len;
+	bool special;
+
+	TCP_ADD_STATS(flow->net, TCP_MIB_INSEGS,
+		      max_t(u16, 1, skb_shinfo(skb)->gso_segs));
+	if (nf_checksum(skb, NF_INET_LOCAL_IN, hlen, IPPROTO_TCP,
+			pf == NFPROTO_IPV4 ? AF_INET : AF_INET6)) {
+		__TCP_INC_STATS(flow->net, TCP_MIB_CSUMERRORS);
+		__TCP_INC_STATS(flow->net, TCP_MIB_INERRS);
+		goto drop;
+	}
+	if (!onload_gate_policy(sk, skb, pf))
+		goto drop;
+	if (onload_gate_alien(skb)) {
+		onload_flow_queue(flow, ONLOAD_R_FILTER);
+		goto drop;
+	}
+	__skb_pull(skb, hlen);
+	skb_reset_transport_header(skb);
+	if (!pskb_may_pull(skb, sizeof(*th)))
+		goto drop;
+	th = tcp_hdr(skb);
+	if (th->doff < sizeof(*th) / 4 || !pskb_may_pull(skb, th->doff * 4))
+		goto drop;
+	/* May shorten the packet: a socket filter's snap length. */
+	if (sk_filter_trim_cap(sk, skb, tcp_hdr(skb)->doff * 4))
+		goto drop;
+	th = tcp_hdr(skb);
+	seq = ntohl(th->seq);
+	ack = ntohl(th->ack_seq);
+	len = skb->len - th->doff * 4;
+	special = th->fin || th->rst || th->syn || th->urg || !th->ack;
+	/* Probes have an old number, no payload, and want an answer. */
+	if (!len && before(seq, flow->rx_seq))
+		special = true;
+
+	if (!onload_record_put(flow, skb, dsfield, ttl)) {
+		atomic64_inc(&onload_net(flow->net)->rx_drops);
+		if (flow->owner == ONLOAD_LEASED)
+			onload_flow_queue(flow, ONLOAD_R_RXFULL);
+		goto drop;
+	}
+	if (before(flow->rx_seq, seq + len))
+		flow->rx_seq = seq + len;
+	if (ack - flow->acked <= READ_ONCE(flow->sent) - flow->acked)
+		WRITE_ONCE(flow->acked, ack);
+	if (len)
+		flow->rx_data = flow->rx_prod;
+	if (flow->owner == ONLOAD_LEASED && special) {
+		/* Linux will say what it means, and wake who must know. */
+		onload_flow_queue(flow, ONLOAD_R_PEERCLOSE);
+	} else if (flow->owner == ONLOAD_LEASED) {
+		onload_watch_rx(flow);
+		onload_wake(flow, len);
+	}
+	consume_skb(skb);
+	return;
+drop:
+	kfree_skb(skb);
+}
+
+static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
+				const struct nf_hook_state *state, u32 hlen,
+				u8 dsfield, u8 ttl)
+{
+	spin_lock(&flow->lock);
+	if (flow->owner == ONLOAD_KERNEL)
+		state->okfn(state->net, state->sk, skb);
+	else
+		onload_gate_take(flow, skb, state->pf, hlen, dsfield, ttl);
+	spin_unlock(&flow->lock);
+	return NF_STOLEN;
+}
+
+/* Most packets of a host with leases belong to sockets without. */
+static bool onload_gate_not_ours(const struct sk_buff *skb)
+{
+	const struct sock *sk = skb->sk;
+
+	return sk && sk_fullsock(sk) &&
+	       !onload_prot_is_ours(READ_ONCE(sk->sk_prot));
+}
+
+static bool onload_gate_ports(const struct sk_buff *skb, unsigned int hlen,
+			      struct onload_key *key)
+{
+	const struct tcphdr *th;
+	struct tcphdr buf;
+
+	th = skb_header_pointer(skb, hlen, sizeof(buf), &buf);
+	if (!th)
+		return false;
+	key->lport = th->dest;
+	key->rport = th->source;
+	return true;
+}
+
+/* An ICMP error that quotes a leased flow: Linux must judge it by the true
+ * sequence numbers, so the flow goes back. The error's cause will repeat it.
+ */
+static void onload_gate_icmp(struct net *net, const struct sk_buff *skb,
+			     unsigned int hlen)
+{
+	struct {
+		struct icmphdr icmp;
+		struct iphdr ip;
+	} __packed buf;
+	struct onload_flow *flow;
+	struct onload_key key;
+	const typeof(buf) *h;
+	const __be16 *ports;
+	__be16 pbuf[2];
+
+	h = skb_header_pointer(skb, hlen, sizeof(buf), &buf);
+	if (!h || !icmp_is_err(h->icmp.type) || h->ip.protocol != IPPROTO_TCP)
+		return;
+	ports = skb_header_pointer(skb, hlen + sizeof(struct icmphdr) +
+				   h->ip.ihl * 4, sizeof(pbuf), pbuf);
+	if (!ports)
+		return;
+	ipv6_addr_set_v4mapped(h->ip.saddr, &key.local);
+	ipv6_addr_set_v4mapped(h->ip.daddr, &key.remote);
+	key.lport = ports[0];
+	key.rport = ports[1];
+	flow = onload_flow_lookup(net, &key);
+	if (!flow)
+		return;
+	spin_lock(&flow->lock);
+	if (flow->owner == ONLOAD_LEASED)
+		onload_flow_queue(flow, ONLOAD_R_ICMP);
+	spin_unlock(&flow->lock);
+}
+
+static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+	struct onload_flow *flow;
+	struct onload_key key;
+
+	if (ip->protocol != IPPROTO_TCP) {
+		if (ip->protocol == IPPROTO_ICMP)
+			onload_gate_icmp(state->net, skb, ip_hdrlen(skb));
+		return NF_ACCEPT;
+	}
+	if (onload_gate_not_ours(skb) ||
+	    !onload_gate_ports(skb, ip_hdrlen(skb), &key))
+		return NF_ACCEPT;
+	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
+	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
+	flow = onload_flow_lookup(state->net, &key);
+	if (!flow)
+		return NF_ACCEPT;
+	if (skb->sk != flow->sk &&
+	    (skb->sk || !inet_sk_bound_dev_eq(state->net,
+					      flow->sk->sk_bound_dev_if,
+					      inet_iif(skb), inet_sdif(skb))))
+		return NF_ACCEPT;
+	return onload_gate(flow, skb, state, ip_hdrlen(skb),
+			   ipv4_get_dsfield(ip), ip->ttl);
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+static unsigned int onload_gate6(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
+	u8 next = ip6->nexthdr;
+	struct onload_flow *flow;
+	struct onload_key key;
+	__be16 frag;
+	int hlen;
+
+	if (onload_gate_not_ours(skb))
+		return NF_ACCEPT;
+	hlen = ipv6_skip_exthdr(skb, sizeof(*ip6), &next, &frag);
+	if (hlen < 0 || next != IPPROTO_TCP ||
+	    !onload_gate_ports(skb, hlen, &key))
+		return NF_ACCEPT;
+	key.local = ip6->daddr;
+	key.remote = ip6->saddr;
+	flow = onload_flow_lookup(state->net, &key);
+	if (!flow)
+		return NF_ACCEPT;
+	if (skb->sk != flow->sk &&
+	    (skb->sk || !inet_sk_bound_dev_eq(state->net,
+					      flow->sk->sk_bound_dev_if,
+					      inet6_iif(skb), inet6_sdif(skb))))
+		return NF_ACCEPT;
+	return onload_gate(flow, skb, state, hlen, ipv6_get_dsfield(ip6),
+			   ip6->hop_limit);
+}
+#endif
+
+static const struct nf_hook_ops onload_gate_ops[] = {
+	{
+		.hook		= onload_gate4,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= INT_MAX,
+	},
+#if IS_ENABLED(CONFIG_IPV6)
+	{
+		.hook		= onload_gate6,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= INT_MAX,
+	},
+#endif
+};
+
+/**
+ * onload_gate_open() - let the gate stand in a namespace
+ * @net: which; nothing happens if it stands there already
+ *
+ * A namespace without flows pays nothing.
+ *
+ * Context: may sleep.
+ * Return: 0 or the error of the registration.
+ */
+int onload_gate_open(struct net *net)
+{
+	struct onload_net *on = onload_net(net);
+	int err = 0;
+
+	if (READ_ONCE(on->gate_on))
+		return 0;
+	mutex_lock(&on->gate_lock);
+	if (!on->gate_on) {
+		err = nf_register_net_hooks(net, onload_gate_ops,
+					    ARRAY_SIZE(onload_gate_ops));
+		if (!err)
+			WRITE_ONCE(on->gate_on, true);
+	}
+	mutex_unlock(&on->gate_lock);
+	return err;
+}
+
+/**
+ * onload_gate_close() - undo onload_gate_open()
+ * @net: a namespace without sockets
+ */
+void onload_gate_close(struct net *net)
+{
+	struct onload_net *on = onload_net(net);
+
+	if (on->gate_on)
+		nf_unregister_net_hooks(net, onload_gate_ops,
+					ARRAY_SIZE(onload_gate_ops));
+	on->gate_on = false;
+}

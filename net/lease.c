@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The lease: who runs a flow's transport.
+ *
+ *	KERNEL -- onload_lease() --> LEASED -- onload_reclaim() --> FROZEN
+ *	   ^                                                          |
+ *	   +---------------- import, ring drained --------------------+
+ *
+ * flow->owner is the truth; the word in shared memory is how user level
+ * learns of it and what makes its commits fail. All changes happen with the
+ * socket locked; those that the gate must see, under the flow's lock.
+ *
+ * A reclaim never waits for user level: one exchange of the word ends all
+ * commits, the slot that the word named last is complete whatever instruction
+ * the process is at, and everything read from there is copied once and
+ * checked against what the kernel itself knows (import.c).
+ */
+#include <linux/jiffies.h>
+#include <linux/time_namespace.h>
+#include <net/tcp.h>
+
+#include "context.h"
+#include "flow.h"
+#include "lease.h"
+#include "netns.h"
+#include "record.h"
+#include "stats.h"
+#include "wait.h"
+#include "watch.h"
+
+/* Longest back-off: base times 2^ONLOAD_BACKOFF_MAX */
+#define ONLOAD_BACKOFF_MAX	10
+/* A lease that held so long was worth it: forget earlier failures */
+#define ONLOAD_BACKOFF_FORGET	HZ
+
+/**
+ * onload_peek() - read the committed state without taking it
+ * @flow: leased
+ * @st: a copy, consistent but unchecked
+ *
+ * Context: flow's lock.
+ * Return: false if user level kept committing, or scribbled.
+ */
+bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st)
+{
+	struct onload_slot *slot = flow->slot;
+	int tries = 4;
+	u64 word;
+
+	while (tries--) {
+		/* Pairs with the library's release of the word. */
+		word = smp_load_acquire(&slot->word);
+		if (ONLOAD_W_GEN(word) != flow->generation ||
+		    !(word & ONLOAD_W_USER))
+			return false;
+		memcpy(st, &slot->state[word & 1], sizeof(*st));
+		/* The copy before the second look, as a seqlock's reader. */
+		smp_rmb();
+		if (READ_ONCE(slot->word) == word)
+			return true;
+	}
+	return false;
+}
+
+static enum onload_reason onload_ask(struct onload_flow *flow,
+				     struct onload_net *on, u32 wnd_max)
+{
+	enum onload_reason why;
+
+	if (!READ_ONCE(on->lease))
+		return ONLOAD_R_DISABLED;
+	if (!flow->hashed)
+		return ONLOAD_R_NOT_STOCK;
+	/* Before the refusals that pass: it clamps the window. */
+	why = onload_export_check(flow, wnd_max);
+	/* Pairs with onload_flow_is_ready(). */
+	if (!smp_load_acquire(&flow->ready))
+		return ONLOAD_R_ATTACH;
+	if (READ_ONCE(on->backoff_ms) &&
+	    time_before(jiffies, flow->next_lease))
+		return ONLOAD_R_BACKOFF;
+	return why;
+}
+
+static s64 onload_mono_offset(void)
+{
+	struct timespec64 ts = {};
+
+	timens_add_monotonic(&ts);
+	return -div_s64(timespec64_to_ns(&ts), NSEC_PER_MSEC);
+}
+
+/* The flow's own view of a lease's beginning; flow's lock */
+static void onload_begin(struct onload_flow *flow,
+			 const struct onload_tcp_state *st, u32 generation)
+{
+	flow->generation = generation;
+	flow->why = ONLOAD_R_NONE;
+	flow->closed = false;
+	flow->rx_cons = st->rx_cons;
+	flow->rx_data = flow->rx_prod;
+	flow->snd_una0 = st->snd_una;
+	flow->acked = st->snd_una;
+	flow->sent = st->snd_nxt;
+	flow->rcv_nxt0 = st->rcv_nxt;
+	flow->copied0 = st->copied_seq;
+	flow->rcv_edge = st->rcv_wup + st->rcv_wnd;
+	flow->last_ack = st->rcv_wup;
+	flow->last_wnd = st->rcv_wnd;
+	flow->snd_wscale = tcp_sk(flow->sk)->rx_opt.snd_wscale;
+	flow->want_tx = false;
+	flow->watch_mark = flow->rx_prod;
+	flow->rx_seq = st->rcv_nxt;
+	flow->rx_armed = false;
+	flow->tx_armed = false;
+	flow->watch_since = jiffies;
+}
+
+static void onload_publish(struct onload_flow *flow,
+			   const struct onload_tcp_state *st,
+			   const struct onload_flow_const *c)
+{
+	struct onload_slot *slot = flow->slot;
+
+	memcpy(&slot->state[0], st, sizeof(*st));
+	memcpy(&slot->c, c, sizeof(*c));
+	WRITE_ONCE(slot->need_wake, 1);
+	WRITE_ONCE(slot->rx_prod, flow->rx_prod);
+	WRITE_ONCE(slot->reason, ONLOAD_R_NONE);
+	/* The word last: it makes the rest valid. */
+	smp_store_release(&slot->word, ONLOAD_W_MAKE(flow->generation, 0));
+}
+
+/* Socket locked. Returns 0 or a reason. */
+static enum onload_reason onload_give(struct onload_flow *flow,
+				      struct onload_ctx *ctx,
+				      struct onload_net *on)
+{
+	u32 wnd_max = ctx->rx_size / 2;
+	struct onload_tcp_state st = {};
+	struct onload_flow_const c = {};
+	enum onload_reason why;
+
+	why = onload_ask(flow, on, wnd_max);
+	if (why)
+		return why;
+
+	spin_lock_bh(&flow->lock);
+	/* What the gate delivered while we held the socket waits there. */
+	if (READ_ONCE(flow->sk->sk_backlog.tail)) {
+		spin_unlock_bh(&flow->lock);
+		return ONLOAD_R_BUSY;
+	}
+	WRITE_ONCE(flow->owner, ONLOAD_LEASED);
+	/* Pairs with onload_enter(): it sees the lease, or we see it. */
+	smp_mb();
+	if (atomic_read(&flow->in_kernel)) {
+		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
+		spin_unlock_bh(&flow->lock);
+		return ONLOAD_R_BUSY;
+	}
+	onload_export(flow, &st, &c, wnd_max);
+	c.rx_size = ctx->rx_size;
+	c.tx_size = ctx->tx_size;
+	c.mono_off_ms = onload_mono_offset();
+	onload_begin(flow, &st, onload_ctx_generation(ctx));
+	onload_publish(flow, &st, &c);
+	if (st.ack_ms)
+		onload_watch_tx(flow);
+	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
+		onload_watch_at(flow, jiffies +
+				keepalive_time_when(tcp_sk(flow->sk)));
+	spin_unlock_bh(&flow->lock);
+
+	flow->leased_at = jiffies;
+	flow->holder = task_tgid_nr(current);
+	return ONLOAD_R_NONE;
+}
+
+static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
+			  enum onload_reason why)
+{
+	req->reason = why;
+	onload_stat_refuse(flow, why);
+	switch (why) {
+	case ONLOAD_R_NOTCONN:
+		return -ENOTCONN;
+	case ONLOAD_R_ATTACH:
+		req->retry_ms = 5;
+		return -EAGAIN;
+	case ONLOAD_R_BACKOFF:
+		req->retry_ms = jiffies_to_msecs(flow->next_lease - jiffies);
+		return -EAGAIN;
+	case ONLOAD_R_UNSENT:
+	case ONLOAD_R_UNREAD:
+	case ONLOAD_R_REORDER:
+	case ONLOAD_R_RECOVERY:
+	case ONLOAD_R_WINDOW:
+	case ONLOAD_R_BUSY:
+		return -EAGAIN;
+	case ONLOAD_R_NOMEM:
+		return -ENOMEM;
+	case ONLOAD_R_MEMLOCK:
+		return -ENOBUFS;
+	default:
+		req->retry_ms = 1000;
+		return -EOPNOTSUPP;
+	}
+}
+
+/**
+ * onload_lease() - lease a flow to the current process
+ * @flow: of the socket that was asked
+ * @ctx: of the current process
+ * @req: slot given, the rest filled in
+ *
+ * Return: 0 or an error of ONLOAD_LEASE.
+ */
+int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
+		 struct onload_lease *req)
+{
+	struct sock *sk = flow->sk;
+	enum onload_reason why;
+	int err = 0;
+
+	lock_sock(sk);
+	if (flow->ctx && flow->ctx != ctx) {
+		if (onload_flow_leased(flow)) {
+			err = onload_refused(flow, req, ONLOAD_R_FOREIGN);
+			goto out;
+		}
+		/* A former holder's; its threads cannot lease it again. */
+		release_sock(sk);
+		onload_detach(flow, false);
+		lock_sock(sk);
+	}
+	if (onload_flow_leased(flow)) {
+		err = -EALREADY;
+		goto out;
+	}
+	if (!flow->ctx) {
+		err = onload_ctx_attach(ctx, req->slot, flow);
+		if (err == -ENOBUFS || err == -ENOMEM)
+			err = onload_refused(flow, req, err == -ENOMEM ?
+					     ONLOAD_R_NOMEM : ONLOAD_R_MEMLOCK);
+		if (err)
+			goto out;
+	} else if (flow->slot_nr != req->slot) {
+		err = -EBUSY;
+		goto out;
+	}
+
+	why = onload_give(flow, ctx, onload_net(flow->net));
+	if (why) {
+		err = onload_refused(flow, req, why);
+		goto out;
+	}
+	req->generation = flow->generation;
+	onload_stat_lease(flow);
+out:
+	release_sock(sk);
+	return err;
+}
+
+static void onload_back_off(struct onload_flow *flow, enum onload_reason why)
+{
+	u32 base = READ_ONCE(onload_net(flow->net)->backoff_ms);
+
+	if (time_after(jiffies, flow->leased_at + ONLOAD_BACKOFF_FORGET))
+		flow->backoff = 0;
+	switch (why) {
+	case ONLOAD_R_SYSCALL:
+	case ONLOAD_R_FOREIGN:
+	case ONLOAD_R_TERM:
+	case ONLOAD_R_RXFULL:
+	case ONLOAD_R_RTO:
+	case ONLOAD_R_LOSS:
+		flow->next_lease = jiffies +
+				   msecs_to_jiffies(base << flow->backoff);
+		if (flow->backoff < ONLOAD_BACKOFF_MAX)
+			flow->backoff++;
+		break;
+	default:
+		/* Idleness or an end: nothing says that the next lease fails */
+		flow->next_lease = jiffies;
+	}
+}
+
+/* Socket locked, leased. Returns true if the connection must be reset. */
+static bool onload_take(struct onload_flow *flow, enum onload_reason why)
+{
+	struct onload_slot *slot = flow->slot;
+	struct onload_tcp_state st;
+	u64 word;
+	int err;
+
+	spin_lock_bh(&flow->lock);
+	WRITE_ONCE(flow->owner, ONLOAD_FROZEN);
+	WRITE_ONCE(slot->reason, why);
+	/* From here on no commit succeeds. Full barrier: what was committed
+	 * is seen below.
+	 */
+	word = xchg(&slot->word, (u64)(flow->generation + 1) << 32);
+	spin_unlock_bh(&flow->lock);
+
+	memcpy(&st, &slot->state[word & 1], sizeof(st));
+	if (ONLOAD_W_GEN(word) != flow->generation || !(word & ONLOAD_W_USER))
+		err = -EBADMSG;
+	else
+		err = onload_import(flow, &st);
+	if (err) {
+		why = ONLOAD_R_CORRUPT;
+		spin_lock_bh(&flow->lock);
+		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
+		spin_unlock_bh(&flow->lock);
+	} else {
+		onload_record_drain(flow, st.rx_proc);
+	}
+	onload_back_off(flow, why);
+	onload_stat_reclaim(flow, why);
+	return err;
+}
+
+/**
+ * onload_reclaim() - take the lease back
+ * @flow: any; nothing happens unless it is leased
+ * @why: reason to record
+ *
+ * On return Linux owns the flow, with every byte for which user level's
+ * send() returned and none that its recv() returned.
+ *
+ * Context: may sleep, socket not locked.
+ * Return: 0, -ESTALE if it was not leased, -ECONNABORTED if the shared state
+ * was nonsense and the connection has been reset.
+ */
+int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
+{
+	struct sock *sk = flow->sk;
+	bool corrupt;
+
+	lock_sock(sk);
+	if (flow->owner != ONLOAD_LEASED) {
+		release_sock(sk);
+		return -ESTALE;
+	}
+	corrupt = onload_take(flow, why);
+	release_sock(sk);
+
+	/* Pollers and sleepers in WAIT look again, at Linux's state. */
+	sk->sk_data_ready(sk);
+	onload_wake_tx(flow);
+	if (!corrupt)
+		return 0;
+	tcp_abort(sk, ECONNABORTED);
+	return -ECONNABORTED;
+}
+
+/**
+ * onload_handback() - the library gives the lease back
+ * @flow: any
+ * @generation: of the lease it means
+ * @why: its reason
+ *
+ * Return: 0, -ESTALE if that lease has ended, -EPERM not its holder.
+ */
+int onload_handback(struct onload_flow *flow, u32 generation,
+		    enum onload_reason why)
+{
+	if (!onload_flow_leased(flow) ||
+	    READ_ONCE(flow->generation) != generation)
+		return -ESTALE;
+	if (!onload_flow_mine(flow))
+		return -EPERM;
+	/* The library's word counts only as far as it may know. */
+	if (why < ONLOAD_R_FIN || why > ONLOAD_R_LIBRARY)
+		why = ONLOAD_R_LIBRARY;
+	return onload_reclaim(flow, why);
+}
+
+/**
+ * onload_detach() - part a flow from its context
+ * @flow: any; nothing happens while it is leased or if it has no context
+ * @give_back: free the slot's rings: nobody is in there
+ *
+ * Context: may sleep, socket not locked.
+ */
+void onload_detach(struct onload_flow *flow, bool give_back)
+{
+	struct sock *sk = flow->sk;
+	struct onload_ctx *ctx;
+	bool put = false;
+
+	lock_sock(sk);
+	ctx = flow->ctx;
+	if (ctx && flow->owner == ONLOAD_KERNEL) {
+		spin_lock_bh(&ctx->lock);
+		if (flow->watched) {
+			list_del_init(&flow->watch_node);
+			flow->watched = false;
+			put = true;
+		}
+		spin_unlock_bh(&ctx->lock);
+		flow->ctx = NULL;
+		WRITE_ONCE(flow->mm, NULL);
+		flow->slot = NULL;
+		flow->rings = NULL;
+		onload_ctx_detach(ctx, flow->slot_nr, flow, give_back);
+	}
+	release_sock(sk);
+	if (put)
+		onload_flow_put(flow);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ONLOAD_LEASE_H
+#define ONLOAD_LEASE_H
+
+#include <linux/onload.h>
+
+struct onload_flow;
+struct onload_ctx;
+struct sock;
+
+int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
+		 struct onload_lease *req);
+int onload_reclaim(struct onload_flow *flow, enum onload_reason why);
+int onload_handback(struct onload_flow *flow, u32 generation,
+		    enum onload_reason why);
+void onload_detach(struct onload_flow *flow, bool give_back);
+bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
+
+/* export.c, socket locked */
+enum onload_reason onload_export_check(struct onload_flow *flow, u32 wnd_max);
+void onload_export(struct onload_flow *flow, struct onload_tcp_state *st,
+		   struct onload_flow_const *c, u32 wnd_max);
+
+/* import.c, socket locked */
+int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st);
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The level SOL_ONLOAD: what the library asks of the kernel. Arguments are
+ * copied once and checked before anything is done.
+ */
+#include <linux/net.h>
+#include <linux/uaccess.h>
+#include <net/tcp.h>
+
+#include "context.h"
+#include "family.h"
+#include "flow.h"
+#include "lease.h"
+#include "sockopt.h"
+#include "stats.h"
+#include "wait.h"
+#include "xmit.h"
+
+static int onload_set_handback(struct onload_flow *flow, sockptr_t optval,
+			       unsigned int optlen)
+{
+	struct onload_handback req;
+
+	if (optlen < sizeof(req))
+		return -EINVAL;
+	if (copy_from_sockptr(&req, optval, sizeof(req)))
+		return -EFAULT;
+	if (!flow)
+		return -ESTALE;
+	return onload_handback(flow, req.generation, req.reason);
+}
+
+static int onload_set_detach(struct onload_flow *flow, sockptr_t optval,
+			     unsigned int optlen)
+{
+	u32 slot;
+
+	if (optlen < sizeof(slot))
+		return -EINVAL;
+	if (copy_from_sockptr(&slot, optval, sizeof(slot)))
+		return -EFAULT;
+	if (!flow || !onload_flow_mine(flow))
+		return -ESTALE;
+	if (READ_ONCE(flow->slot_nr) != slot)
+		return -EINVAL;
+	onload_reclaim(flow, ONLOAD_R_LIBRARY);
+	onload_detach(flow, true);
+	return 0;
+}
+
+static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
+			   unsigned int optlen)
+{
+	struct onload_wait req;
+
+	if (optlen < sizeof(req))
+		return -EINVAL;
+	if (copy_from_sockptr(&req, optval, sizeof(req)))
+		return -EFAULT;
+	if (!flow || READ_ONCE(flow->slot_nr) != req.slot)
+		return -ESTALE;
+	return onload_wait(flow, &req);
+}
+
+/**
+ * onload_setsockopt() - setsockopt() at SOL_ONLOAD
+ * @sock: one of ours
+ * @optname: ONLOAD_*
+ * @optval: as the ABI header says
+ * @optlen: its bytes
+ *
+ * Return: as the ABI header says.
+ */
+int onload_setsockopt(struct socket *sock, int optname, sockptr_t optval,
+		      unsigned int optlen)
+{
+	struct onload_flow *flow = onload_flow_of(sock);
+
+	switch (optname) {
+	case ONLOAD_KICK:
+		return onload_kick(sock, optval, optlen);
+	case ONLOAD_WAIT:
+		return onload_set_wait(flow, optval, optlen);
+	case ONLOAD_HANDBACK:
+		return onload_set_handback(flow, optval, optlen);
+	case ONLOAD_DETACH:
+		return onload_set_detach(flow, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/* Copies the struct in; on success *len is what the caller may see of it. */
+static int onload_get_in(void *req, int size, char __user *optval,
+			 int __user *optlen)
+{
+	int len;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < size)
+		return -EINVAL;
+	return copy_from_user(req, optval, size) ? -EFAULT : 0;
+}
+
+static int onload_get_out(const void *req, int size, char __user *optval,
+			  int __user *optlen)
+{
+	if (copy_to_user(optval, req, size) || put_user(size, optlen))
+		return -EFAULT;
+	return 0;
+}
+
+static int onload_get_context(struct socket *sock, char __user *optval,
+			      int __user *optlen)
+{
+	struct onload_context req;
+	int err;
+
+	err = onload_get_in(&req, sizeof(req), optval, optlen);
+	if (err)
+		return err;
+	err = onload_ctx_create(sock_net(sock->sk), &req);
+	if (err)
+		return err;
+	/* A caller who unmapped its own argument keeps an unknown fd. */
+	return onload_get_out(&req, sizeof(req), optval, optlen);
+}
+
+/* The socket's flow, made if it has none. */
+static int onload_lease_flow(struct socket *sock, struct onload_flow **flow)
+{
+	struct sock *sk = sock->sk;
+	int err = 0;
+
+	*flow = onload_flow_of(sock);
+	if (*flow)
+		return 0;
+	lock_sock(sk);
+	*flow = onload_flow_of(sock);
+	if (*flow)
+		goto out;
+	err = -ENOTCONN;
+	if (sk->sk_state != TCP_ESTABLISHED)
+		goto out;
+	err = -EOPNOTSUPP;
+	if (!onload_is_ours(sock) || !onload_prot(sk))
+		goto out;
+	err = -ENOMEM;
+	*flow = onload_flow_attach(sock);
+	if (*flow)
+		err = onload_flow_hash(*flow);
+out:
+	release_sock(sk);
+	return err;
+}
+
+static int onload_get_lease(struct socket *sock, char __user *optval,
+			    int __user *optlen)
+{
+	struct onload_flow *flow;
+	struct onload_lease req;
+	struct onload_ctx *ctx;
+	int err, out;
+
+	err = onload_get_in(&req, sizeof(req), optval, optlen);
+	if (err)
+		return err;
+	if (req.abi != ONLOAD_ABI)
+		return -EPROTO;
+	req.generation = 0;
+	req.reason = ONLOAD_R_NONE;
+	req.retry_ms = 0;
+	req.reserved = 0;
+	ctx = onload_ctx_of_current();
+	if (!ctx)
+		return -ENXIO;
+	err = -EINVAL;
+	if (req.slot >= ctx->nslots)
+		goto out_ctx;
+	err = onload_lease_flow(sock, &flow);
+	if (err == -ENOTCONN)
+		req.reason = ONLOAD_R_NOTCONN;
+	else if (err == -EOPNOTSUPP)
+		req.reason = ONLOAD_R_NOT_STOCK;
+	else if (err)
+		req.reason = ONLOAD_R_NOMEM;
+	else
+		err = onload_lease(flow, ctx, &req);
+	out = onload_get_out(&req, sizeof(req), optval, optlen);
+	/* A lease that the caller cannot know of would only time out. */
+	if (out && !err)
+		onload_reclaim(flow, ONLOAD_R_LIBRARY);
+	err = err ?: out;
+out_ctx:
+	onload_ctx_put(ctx);
+	return err;
+}
+
+static int onload_get_info(struct socket *sock, char __user *optval,
+			   int __user *optlen)
+{
+	struct onload_info info;
+	int len;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < (int)sizeof(info))
+		return -EINVAL;
+	onload_stat_info(onload_flow_of(sock), sock->sk, &info);
+	return onload_get_out(&info, sizeof(info), optval, optlen);
+}
+
+/**
+ * onload_getsockopt() - getsockopt() at SOL_ONLOAD
+ * @sock: one of ours
+ * @optname: ONLOAD_*
+ * @optval: as the ABI header says
+ * @optlen: its bytes, in and out
+ *
+ * Return: as the ABI header says.
+ */
+int onload_getsockopt(struct socket *sock, int optname, char __user *optval,
+		      int __user *optlen)
+{
+	switch (optname) {
+	case ONLOAD_CONTEXT:
+		return onload_get_context(sock, optval, optlen);
+	case ONLOAD_LEASE:
+		return onload_get_lease(sock, optval, optlen);
+	case ONLOAD_INFO:
+		return onload_get_info(sock, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ONLOAD_XMIT_H
+#define ONLOAD_XMIT_H
+
+#include <linux/sockptr.h>
+
+struct onload_flow;
+struct socket;
+
+int onload_kick(struct socket *sock, sockptr_t optval, unsigned int optlen);
+bool onload_acknowledge(struct onload_flow *flow);
+
+#endif
