@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+
+#include "control.h"
+#include "lease.h"
+#include "pool.h"
+#include "stats.h"
+
+#define SLOTS_DEFAULT 1024
+
+/* A refusal that will pass by itself is asked about again at once, but not
+ * for ever: after this many in a row, calls are passed over.
+ */
+#define EAGER	 4
+#define SKIP_MAX 32
+
+/* What the socket is will hardly change. */
+#define REFUSED_MS 1000
+
+enum { CTX_NONE, CTX_BUSY, CTX_READY, CTX_FAILED };
+
+static struct {
+	uint32_t state; /* atomic; the rest is constant while it is CTX_READY */
+	uint8_t *base;
+	struct onload_context info;
+} ctx;
+
+static uint32_t slots_next[ONLOAD_SLOTS_MAX];
+static struct ol_pool slots_pool = { .next = slots_next };
+
+static uint32_t slots_wanted(void)
+{
+	const char *v = secure_getenv("ONLOAD_SLOTS");
+	unsigned long n = v ? strtoul(v, NULL, 10) : 0;
+
+	return n >= 1 && n <= ONLOAD_SLOTS_MAX ? (uint32_t)n : SLOTS_DEFAULT;
+}
+
+static bool ctx_make(int fd)
+{
+	struct onload_context info = { .abi = ONLOAD_ABI,
+				       .nslots = slots_wanted() };
+	void *base;
+
+	if (ol_control_get(fd, ONLOAD_CONTEXT, &info, sizeof(info)))
+		return false;
+	base = mmap(NULL, info.map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    info.fd, 0);
+	/* The mapping keeps the context; the application sees no descriptor. */
+	OL_REAL(close)(info.fd);
+	if (base == MAP_FAILED)
+		return false;
+	ctx.base = base;
+	ctx.info = info;
+	slots_pool.max = info.nslots;
+	return true;
+}
+
+/*
+ * Made once in a process, by whoever comes first; others stay plain for that
+ * moment. After a failure never again: each try would cost every socket.
+ */
+static bool ctx_ready(int fd)
+{
+	uint32_t state = ol_load_acquire(&ctx.state);
+	int saved = errno;
+
+	if (ol_likely(state == CTX_READY))
+		return true;
+	if (state != CTX_NONE || !ol_cas(&ctx.state, &state, CTX_BUSY))
+		return false;
+	if (ctx_make(fd)) {
+		ol_store_release(&ctx.state, CTX_READY);
+		return true;
+	}
+	ol_store_release(&ctx.state, CTX_FAILED);
+	ol_note("no context: sockets stay with the kernel");
+	errno = saved;
+	return false;
+}
+
+void ol_lease_reset(void)
+{
+	slots_pool.head = 0;
+	slots_pool.fresh = 0;
+	slots_pool.max = 0;
+	ol_store_release(&ctx.state, CTX_NONE);
+}
+
+void ol_lease_blank(void)
+{
+	if (ol_load_acquire(&ctx.state) == CTX_READY)
+		mmap(ctx.base, ctx.info.map_size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			     MAP_FIXED_NOREPLACE,
+		     -1, 0);
+}
+
+static uint32_t coarse_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint32_t)(ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+bool ol_lease_due(struct ol_ep *e)
+{
+	uint32_t skip = ol_load(&e->skip);
+	uint32_t retry = ol_load(&e->retry);
+
+	if (skip) {
+		ol_store(&e->skip, skip - 1);
+		return false;
+	}
+	return !retry || (int32_t)(coarse_ms() - retry) >= 0;
+}
+
+static bool refuse(struct ol_ep *e, int fd, uint32_t reason, uint32_t ms)
+{
+	uint32_t n = ++e->refused;
+
+	ol_store(&e->reason, reason);
+	ol_store(&e->skip, n < EAGER ? 0 : n < SKIP_MAX ? n : SKIP_MAX);
+	ol_store(&e->retry, ms ? (coarse_ms() + ms) | 1 : 0);
+	if (reason < ONLOAD_R_MAX)
+		OL_COUNT(refused[reason], 1);
+	ol_note_refused(fd, reason);
+	return false;
+}
+
+static int64_t timeout_ns(int fd, int opt)
+{
+	struct timeval tv = { 0 };
+	socklen_t len = sizeof(tv);
+
+	if (getsockopt(fd, SOL_SOCKET, opt, &tv, &len))
+		return 0;
+	return tv.tv_sec * 1000000000ll + tv.tv_usec * 1000ll;
+}
+
+/* Marked fresh before it is read: a change that comes in between is not lost. */
+static void read_modes(struct ol_ep *e, int fd)
+{
+	uint64_t mode = __atomic_fetch_and(
+		&e->mode, ~(uint64_t)(OL_STALE_FL | OL_STALE_OPTS),
+		__ATOMIC_ACQ_REL);
+	int saved = errno;
+
+	if (mode & OL_STALE_FL)
+		e->nonblock = OL_REAL(fcntl)(fd, F_GETFL) & O_NONBLOCK;
+	if (mode & OL_STALE_OPTS) {
+		e->rcv_ns = timeout_ns(fd, SO_RCVTIMEO);
+		e->snd_ns = timeout_ns(fd, SO_SNDTIMEO);
+	}
+	errno = saved;
+}
+
+static void leased(struct ol_ep *e, uint32_t generation)
+{
+	const struct onload_context *info = &ctx.info;
+	struct onload_slot *s = e->slot;
+
+	e->c = s->c;
+	e->c.rx_size = info->rx_size;
+	e->c.tx_size = info->tx_size;
+	e->rx = ctx.base + info->rings_off +
+		(uint64_t)e->index * 2 * (info->rx_size + info->tx_size);
+	e->tx = e->rx + 2ull * info->rx_size;
+	e->refused = 0;
+	ol_store(&e->skip, 0);
+	ol_store(&e->retry, 0);
+	ol_store(&e->reason, ONLOAD_R_NONE);
+	/*
+	 * Up for the whole lease: with nobody asleep a wake-up costs the
+	 * kernel less than agreeing on who may take the flag down would cost
+	 * us, as another thread may sleep while this one spins.
+	 */
+	ol_store(&s->need_wake, 1);
+	/* Another process may have changed the file's flags since the last one. */
+	ol_or(&e->mode, OL_STALE_FL);
+	ol_store(&e->lease, ONLOAD_W_MAKE(generation, 0));
+	OL_COUNT(leases, 1);
+}
+
+bool ol_lease_take(struct ol_ep *e, int fd)
+{
+	struct onload_lease req = { .abi = ONLOAD_ABI };
+	int err;
+
+	if (!ctx_ready(fd)) {
+		ol_store(&e->reason, ONLOAD_R_NOMEM);
+		ol_store(&e->retry, (coarse_ms() + REFUSED_MS) | 1);
+		return false;
+	}
+	if (e->index == OL_NO_SLOT) {
+		uint32_t i = ol_pool_get(&slots_pool);
+
+		if (i == OL_POOL_NONE)
+			return refuse(e, fd, ONLOAD_R_NOMEM, REFUSED_MS);
+		e->index = i;
+		e->slot =
+			(struct onload_slot *)(ctx.base + ctx.info.slots_off) +
+			i;
+	}
+	req.slot = e->index;
+	err = ol_control_get(fd, ONLOAD_LEASE, &req, sizeof(req));
+	switch (err) {
+	case 0:
+		leased(e, req.generation);
+		if (!(e->c.flags & ONLOAD_C_CORK))
+			return true;
+		/* Only Linux has the timer that pulls the cork. */
+		ol_lease_hand_back(e, fd, ONLOAD_R_LIBRARY);
+		return refuse(e, fd, ONLOAD_R_OPTIONS, REFUSED_MS);
+	case -EAGAIN:
+		return refuse(e, fd, req.reason, req.retry_ms);
+	case -ENOTCONN:
+		return refuse(e, fd, ONLOAD_R_NOTCONN, 0);
+	case -EOPNOTSUPP:
+		return refuse(e, fd, req.reason,
+			      req.retry_ms > REFUSED_MS ? req.retry_ms
+							: REFUSED_MS);
+	case -ENOBUFS:
+		return refuse(e, fd, ONLOAD_R_MEMLOCK, REFUSED_MS);
+	case -EBUSY:
+		/* Lost track of that slot: it leaks until exit. */
+		e->index = OL_NO_SLOT;
+		return refuse(e, fd, ONLOAD_R_BUSY, 1);
+	case -ENOPROTOOPT:
+	case -ENOTSOCK:
+	case -EBADF:
+		/* The number changed hands behind our back. */
+		ol_fd_drop(fd);
+		return refuse(e, fd, ONLOAD_R_NOTCONN, 0);
+	default:
+		return refuse(e, fd, ONLOAD_R_NOMEM, REFUSED_MS);
+	}
+}
+
+void ol_lease_drained(ol_handle h, int fd)
+{
+	struct ol_ep *e = ol_ep_of(h);
+
+	if (ol_load(&e->reason) != ONLOAD_R_UNREAD || ol_load(&e->lease) ||
+	    !ol_lease_due(e))
+		return;
+	e = ol_ep_lock(h);
+	if (!e)
+		return;
+	if (!e->lease)
+		ol_lease_take(e, fd);
+	ol_ep_unlock(e);
+}
+
+void ol_lease_modes(struct ol_ep *e, int fd)
+{
+	if (ol_unlikely(ol_load(&e->mode) & (OL_STALE_FL | OL_STALE_OPTS)))
+		read_modes(e, fd);
+}
+
+/* How long a peer goes without a reply: learnt from having been wrong. */
+#define PINGPONG_LOST -4
+
+void ol_lease_lost(struct ol_ep *e)
+{
+	uint32_t reason = ol_load(&e->slot->reason);
+
+	if (!ol_load(&e->lease))
+		return;
+	ol_store(&e->lease, 0);
+	ol_store(&e->reason, reason);
+	if (reason == ONLOAD_R_DELACK)
+		e->pingpong = PINGPONG_LOST;
+	OL_COUNT(lost, 1);
+	if (reason < ONLOAD_R_MAX)
+		OL_COUNT(lost_by[reason], 1);
+}
+
+void ol_lease_hand_back(struct ol_ep *e, int fd, enum onload_reason why)
+{
+	struct onload_handback req = {
+		.generation = ONLOAD_W_GEN(e->lease),
+		.reason = why,
+	};
+
+	if (ol_control_set(fd, ONLOAD_HANDBACK, &req, sizeof(req))) {
+		ol_lease_lost(e);
+		return;
+	}
+	ol_store(&e->lease, 0);
+	ol_store(&e->reason, why);
+	OL_COUNT(handed_back[why], 1);
+}
+
+void ol_lease_end(ol_handle h, int fd)
+{
+	struct ol_ep *e = ol_ep_of(h);
+
+	if (!ol_load(&e->lease))
+		return;
+	e = ol_ep_lock(h);
+	if (!e)
+		return;
+	if (e->lease)
+		ol_lease_hand_back(e, fd, ONLOAD_R_LIBRARY);
+	ol_ep_unlock(e);
+}
+
+/* The last descriptor is about to be closed and nobody is inside. */
+void ol_lease_detach(struct ol_ep *e, int fd)
+{
+	uint32_t slot = e->index;
+
+	if (slot != OL_NO_SLOT)
+		ol_control_set(fd, ONLOAD_DETACH, &slot, sizeof(slot));
+}
+
+void ol_lease_release(struct ol_ep *e)
+{
+	ol_store(&e->lease, 0);
+	if (e->index != OL_NO_SLOT)
+		ol_pool_put(&slots_pool, e->index);
+	e->index = OL_NO_SLOT;
+}
+
+bool ol_lease_now(struct ol_ep *e)
+{
+	uint64_t lease = ol_load(&e->lease);
+
+	return lease &&
+	       (ol_load(&e->slot->word) & ~(uint64_t)ONLOAD_W_SEQ) == lease;
+}
+
+uint32_t ol_lease_reason(struct ol_ep *e)
+{
+	/* The loss of a lease is noticed at the next call only. */
+	if (ol_load(&e->lease) && !ol_lease_now(e))
+		return ol_load(&e->slot->reason);
+	return ol_load(&e->reason);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "control.h"
+#include "stats.h"
+#include "wait.h"
+
+/* Looking at the clock costs more than looking at the ring. */
+#define LOOKS_PER_CLOCK 16
+
+/* Longer than this is a mistake in the environment. */
+#define SPIN_MAX_USEC 1000000
+
+static uint64_t spin_ns;
+
+__attribute__((constructor)) static void read_environment(void)
+{
+	const char *v = secure_getenv("ONLOAD_SPIN_USEC");
+
+	if (v)
+		ol_wait_set_spin((unsigned int)strtoul(v, NULL, 10));
+}
+
+void ol_wait_set_spin(unsigned int usec)
+{
+	if (usec > SPIN_MAX_USEC)
+		usec = SPIN_MAX_USEC;
+	ol_store(&spin_ns, usec * 1000ull);
+}
+
+unsigned int ol_wait_get_spin(void)
+{
+	return (unsigned int)(ol_load(&spin_ns) / 1000);
+}
+
+uint64_t ol_wait_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static bool changed(const struct ol_wait *w)
+{
+	return ol_load_acquire(&w->slot->rx_prod) != w->seen ||
+	       (ol_load(&w->slot->word) & ~(uint64_t)ONLOAD_W_SEQ) != w->lease;
+}
+
+bool ol_wait_spin(const struct ol_wait *w)
+{
+	uint64_t ns = ol_load(&spin_ns);
+	uint64_t end;
+
+	if (!ns)
+		return false;
+	end = ol_wait_clock() + ns;
+	do {
+		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+			if (changed(w)) {
+				OL_COUNT(spins, 1);
+				return true;
+			}
+			ol_relax();
+		}
+	} while (ol_wait_clock() < end);
+	return false;
+}
+
+int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,
+		  uint64_t until_ns)
+{
+	struct onload_wait req = {
+		.slot = w->index,
+		.generation = ONLOAD_W_GEN(w->lease),
+		.events = events,
+		.rx_prod = w->seen,
+		.timeout_ns = ONLOAD_WAIT_FOREVER,
+	};
+	int type;
+	int ret;
+
+	if (until_ns != OL_FOREVER) {
+		uint64_t now = ol_wait_clock();
+
+		if (now >= until_ns)
+			return -ETIMEDOUT;
+		req.timeout_ns = until_ns - now;
+	}
+	OL_COUNT(waits, 1);
+	/*
+	 * recv() and send() are cancellation points, setsockopt() is none. To
+	 * be cancelled here is harmless: nothing is held, nothing consumed.
+	 */
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	ret = ol_control_set(fd, ONLOAD_WAIT, &req, sizeof(req));
+	pthread_setcanceltype(type, NULL);
+	return ret;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Waiting for records. Without the endpoint's lock, so that another thread
+ * can send or receive meanwhile; the caller looks again afterwards.
+ */
+#ifndef OL_WAIT_H
+#define OL_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lease.h"
+
+#define OL_FOREVER UINT64_MAX
+
+/* What is waited for, taken under the lock */
+struct ol_wait {
+	struct onload_slot *slot;
+	uint64_t lease;
+	uint32_t index;
+	uint32_t seen; /* rx_prod */
+};
+
+static inline struct ol_wait ol_wait_for(const struct ol_ep *e, uint32_t seen)
+{
+	return (struct ol_wait){ .slot = e->slot,
+				 .lease = e->lease,
+				 .index = e->index,
+				 .seen = seen };
+}
+
+/* Monotonic nanoseconds */
+uint64_t ol_wait_clock(void);
+
+/* True: something arrived, or the lease ended, while spinning. */
+bool ol_wait_spin(const struct ol_wait *w);
+
+/* 0 look again, -ETIMEDOUT, -EINTR, -ESTALE. A cancellation point. */
+int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,
+		  uint64_t until_ns);
+
+void ol_wait_set_spin(unsigned int usec);
+unsigned int ol_wait_get_spin(void);
+
+#endif
