@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+#	+--------------- this namespace ----------------+
+#	|  api: both ends of each connection,           |
+#	|  in one process or two            lo          |
+#	|     client <---------------------> server     |
+#	+-----------------------------------------------+
+#
+# The same checks on plain sockets, on sockets of the family, and on plain ones under the library.
+
+. "$(dirname "$0")/lib/net.sh"
+need_module
+ktap_start
+
+modprobe -q tls
+old=$(cat /proc/sys/net/onload/backoff_ms)
+run sysctl -q -w net.onload.backoff_ms=0
+for ip in 4 6; do
+	ktap_program "inet IPv$ip" 300 "$bin/api" inet $ip
+	ktap_program "AF_ONLOAD IPv$ip" 300 "$bin/api" onload $ip
+	onload true 2>/dev/null || { ktap_skip "onload IPv$ip" "no library"; continue; }
+	ktap_program "onload inet IPv$ip" 300 onload "$bin/api" inet $ip
+	ktap_program "onload AF_ONLOAD IPv$ip" 300 onload "$bin/api" onload $ip
+done
+run sysctl -q -w net.onload.backoff_ms="$old"
+ktap_end
