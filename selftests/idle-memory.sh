@@ -24,16 +24,32 @@ measure() {
 	"$bin/idle-memory" "$1" $sockets
 }
 
-slab=() all=()
-for family in inet onload inet onload; do
+# Pages on the processors' own lists are in nobody's use, yet not counted as free: keep these short.
+knob=vm.percpu_pagelist_high_fraction
+fraction=$(sysctl -n $knob)
+trap 'sysctl -q -w $knob=$fraction' EXIT
+run sysctl -q -w $knob=1000000
+
+# The middle one of three: what the rest of the system frees or takes meanwhile falls on either side.
+middle() {
+	printf '%s\n' "$@" | sort -n | sed -n 2p
+}
+
+# What the first run of each finds to be cleaned up, the machine's and its own, is nobody's.
+measure inet >/dev/null
+measure onload >/dev/null
+
+inet_slab=() inet_all=() onload_slab=() onload_all=()
+for family in inet onload inet onload inet onload; do
 	measure $family | read -r bytes pages || { ktap_fail "$sockets sockets of $family"; continue; }
 	ktap_note "$family: $bytes bytes a socket in slabs, $pages in all"
-	# Of two runs the smaller: noise only adds.
-	i=0
-	[ $family = inet ] || i=1
-	[ -n "${slab[i]}" ] && [ "${slab[i]}" -lt "$bytes" ] || slab[i]=$bytes
-	[ -n "${all[i]}" ] && [ "${all[i]}" -lt "$pages" ] || all[i]=$pages
+	declare -n slab=${family}_slab all=${family}_all
+	slab+=("$bytes") all+=("$pages")
 done
-ktap_number_is "bytes in slabs, above plain" $((slab[1] - slab[0])) -le $limit
-ktap_number_is "bytes in all, above plain" $((all[1] - all[0])) -le $limit
+above() {
+	local -n ours=onload_$1 plain=inet_$1
+	echo $(($(middle "${ours[@]}") - $(middle "${plain[@]}")))
+}
+ktap_number_is "bytes in slabs, above plain" "$(above slab)" -le $limit
+ktap_number_is "bytes in all, above plain" "$(above all)" -le $limit
 ktap_end
