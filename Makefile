@@ -48,6 +48,10 @@ bench: deps
 	$(MAKE) all
 	selftests/bench.sh
 
+# Ten minutes, once for each version of Debian's source and of selftests/vm/debug.config.
+debug-kernel kcsan-kernel: deps
+	scripts/debug-kernel.sh build $(@:-kernel=)
+
 style: deps
 	scripts/style.sh
 
@@ -56,6 +60,9 @@ clean:
 	for dir in userlib tools selftests; do \
 		[ ! -f $$dir/Makefile ] || $(MAKE) -C $$dir clean || exit 1; \
 	done
+	find build -mindepth 1 -maxdepth 1 ! -name debug-kernel -exec rm -rf {} + 2>/dev/null || :
+
+distclean: clean
 	rm -rf build
 
 help:
@@ -67,6 +74,8 @@ help:
 	@echo 'make deps       install the Debian packages that everything here needs (root)'
 	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
 	@echo 'make style      checkpatch, sparse, clang-format, cppcheck'
-	@echo 'make clean'
+	@echo 'make debug-kernel, kcsan-kernel'
+	@echo '                a kernel which checks itself, for selftests/vm/run --kernel debug'
+	@echo 'make clean      all but those kernels; make distclean: all'
 
-.PHONY: all modules lib tools install deps check demo bench style clean help
+.PHONY: all modules lib tools install deps check demo bench debug-kernel kcsan-kernel style clean distclean help

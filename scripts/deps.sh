@@ -9,10 +9,11 @@ build='build-essential linux-headers-amd64 kmod bc libelf-dev pkg-config'
 guest='linux-image-amd64 qemu-system-x86 busybox-static cpio xz-utils zstd'
 peers='redis-server redis-tools nginx-light memcached iperf3 sockperf socat python3'
 tests='iproute2 nftables procps strace tcpdump perl libcmocka-dev libmnl-dev clang libclang-rt-14-dev'
-style='linux-source-6.1 sparse cppcheck clang-format'
+debug='linux-source-6.1 flex bison lz4'
+style='sparse cppcheck clang-format'
 
 missing() {
-	for package in $build $guest $peers $tests $style; do
+	for package in $build $guest $peers $tests $debug $style; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
 	done
 }
