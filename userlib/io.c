@@ -5,7 +5,6 @@
  * STEP_KERNEL: the lease is gone by then, or will be with the system call.
  */
 #include <errno.h>
-#include <pthread.h>
 
 #include "io.h"
 #include "lease.h"
@@ -64,6 +63,22 @@ struct call {
 	int64_t limit;
 };
 
+/* Member by member: most of it is only set, and used, when a call waits. */
+static inline void begin(struct call *call, int fd, const struct iovec *iov,
+			 int iovlen, size_t len, int flags)
+{
+	call->fd = fd;
+	call->iov = iov;
+	call->iovlen = (size_t)iovlen;
+	call->len = len;
+	call->flags = flags;
+	call->done = 0;
+	call->lingered = false;
+	call->linger = 0;
+	call->until = 0;
+	ol_wait_testcancel();
+}
+
 /* The kernel's answer, if any, is for the caller of the next call. */
 static bool finish(const struct call *call, int err, ssize_t *ret)
 {
@@ -75,7 +90,7 @@ static bool finish(const struct call *call, int err, ssize_t *ret)
 	return true;
 }
 
-static bool reachable(const struct iovec *iov, int iovlen)
+static inline bool reachable(const struct iovec *iov, int iovlen)
 {
 	for (int i = 0; i < iovlen; i++)
 		if (iov[i].iov_len && (uintptr_t)iov[i].iov_base < PAGE_ZERO)
@@ -84,14 +99,13 @@ static bool reachable(const struct iovec *iov, int iovlen)
 }
 
 /* Locked and leased, as far as we know; NULL: the kernel's. */
-static struct ol_ep *enter(ol_handle h, struct call *call)
+static inline struct ol_ep *enter(ol_handle h, struct call *call)
 {
 	struct ol_ep *e = ol_ep_of(h);
 
-	if (!ol_load(&e->lease) && !ol_lease_due(e))
+	if (ol_unlikely(!ol_load(&e->lease)) && !ol_lease_due(e))
 		return NULL;
-	e = ol_ep_lock(h);
-	if (ol_unlikely(!e)) {
+	if (ol_unlikely(!ol_ep_enter(e, h))) {
 		OL_COUNT(busy, 1);
 		return NULL;
 	}
@@ -305,13 +319,7 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 {
 	const bool all = flags & MSG_WAITALL;
 	struct iovec left[IOV_MAX_RESUME];
-	struct call call = {
-		.fd = fd,
-		.iov = iov,
-		.iovlen = (size_t)iovlen,
-		.len = len,
-		.flags = flags,
-	};
+	struct call call;
 	size_t before = 0;
 	enum step step;
 	int err = 0;
@@ -324,9 +332,8 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 			return false;
 		for (int i = 0; i < iovlen; i++)
 			left[i] = iov[i];
-		call.iov = left;
 	}
-	pthread_testcancel();
+	begin(&call, fd, all ? left : iov, iovlen, len, flags);
 
 	for (;;) {
 		step = recv_once(h, &call, &err);
@@ -529,20 +536,14 @@ static enum step send_once(ol_handle h, struct call *call, int *err)
 bool ol_send(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 	     size_t len, int flags, ssize_t *ret)
 {
-	struct call call = {
-		.fd = fd,
-		.iov = iov,
-		.iovlen = (size_t)iovlen,
-		.len = len,
-		.flags = flags,
-	};
+	struct call call;
 	enum step step;
 	int err = 0;
 
 	if (ol_unlikely(!len || len > LEN_MAX || flags & ~SEND_FLAGS ||
 			!reachable(iov, iovlen)))
 		return false;
-	pthread_testcancel();
+	begin(&call, fd, iov, iovlen, len, flags);
 
 	do {
 		step = send_once(h, &call, &err);

@@ -16,6 +16,7 @@
 #include "lease.h"
 #include "real.h"
 #include "stats.h"
+#include "wait.h"
 
 /* glibc's, for programs built with _FORTIFY_SOURCE */
 void __chk_fail(void) __attribute__((noreturn));
@@ -448,6 +449,13 @@ OL_EXPORT int ioctl(int fd, unsigned long request, ...)
 	if (h && request == FIONBIO)
 		ol_fd_stale(h, OL_STALE_FL);
 	return ret;
+}
+
+/* The C library's calls look for it from then on, and so do ours. */
+OL_EXPORT int pthread_cancel(pthread_t thread)
+{
+	ol_store(&ol_wait_self_cancelled, true);
+	return OL_REAL(pthread_cancel)(thread);
 }
 
 OL_ALIAS(__read, read);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -39,7 +40,7 @@
 	X(close) X(close_range) X(closefrom) X(fork) X(_Fork) X(daemon) \
 	/* streams */ \
 	X(fopen) X(freopen) X(fclose) X(tmpfile) X(popen) X(pclose) \
-	X(opendir) X(closedir) \
+	X(opendir) X(closedir) X(pthread_cancel) \
 	/* calls that only return a new descriptor */ \
 	X(open) X(openat) X(creat) X(mkstemp) X(mkostemp) X(mkstemps) \
 	X(mkostemps) X(epoll_create) X(epoll_create1) X(eventfd) \

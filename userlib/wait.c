@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "control.h"
@@ -11,6 +10,8 @@
 
 /* Longer than this is a mistake in the environment. */
 #define SPIN_MAX_USEC 1000000
+
+bool ol_wait_self_cancelled;
 
 static uint64_t spin_ns;
 
@@ -89,6 +90,8 @@ int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,
 		req.timeout_ns = until_ns - now;
 	}
 	OL_COUNT(waits, 1);
+	if (ol_likely(!ol_wait_cancellable()))
+		return ol_control_set(fd, ONLOAD_WAIT, &req, sizeof(req));
 	/*
 	 * recv() and send() are cancellation points, setsockopt() is none. To
 	 * be cancelled here is harmless: nothing is held, nothing consumed.

@@ -6,8 +6,10 @@
 #ifndef OL_WAIT_H
 #define OL_WAIT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 
 #include "lease.h"
 
@@ -29,11 +31,28 @@ static inline struct ol_wait ol_wait_for(const struct ol_ep *e, uint32_t seen)
 				 .seen = seen };
 }
 
+extern bool ol_wait_self_cancelled;
+
+static inline bool ol_wait_cancellable(void)
+{
+	return !__libc_single_threaded || ol_load(&ol_wait_self_cancelled);
+}
+
 /* Monotonic nanoseconds */
 uint64_t ol_wait_clock(void);
 
 /* True: something arrived, or the lease ended, while spinning. */
 bool ol_wait_spin(const struct ol_wait *w);
+
+/*
+ * The cancellation point that a call is even if it does not sleep. Nobody
+ * cancels the only thread but itself, which preload.c notes.
+ */
+static inline void ol_wait_testcancel(void)
+{
+	if (ol_unlikely(ol_wait_cancellable()))
+		pthread_testcancel();
+}
 
 /* 0 look again, -ETIMEDOUT, -EINTR, -ESTALE. A cancellation point. */
 int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,
