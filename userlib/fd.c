@@ -70,6 +70,7 @@ bool ol_fd_revive(void)
 		ol_store(&e->owner, NULL);
 		ol_store(&e->hopeless, e->turn - 1);
 		ol_store(&e->lease, 0);
+		ol_store(&e->quiet, 0);
 		e->index = OL_NO_SLOT;
 		ol_store(&e->skip, 0);
 		ol_store(&e->retry, 0);
@@ -185,6 +186,7 @@ void ol_fd_track(int fd)
 	ol_store(&e->reason, ONLOAD_R_NONE);
 	ol_store(&e->hopeless, e->turn - 1);
 	e->refused = 0;
+	ol_store(&e->quiet, 0);
 	e->quick_ms = 0;
 	e->pingpong = 0;
 	ol_store_release(&e->lk, gen << 32 | OL_LK_ONE_FD);

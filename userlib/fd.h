@@ -52,6 +52,8 @@ struct ol_ep {
 	uint32_t turn;	   /* atomic; holders so far */
 	uint32_t hopeless; /* atomic; the turn that was waited for in vain */
 	uint64_t lease;	   /* atomic; lease word with sequence 0, or 0 */
+	uint64_t quiet;	   /* atomic; the word that left nothing to do, or 0 */
+	uint32_t quiet_prod; /* atomic; rx_prod then */
 	struct onload_slot *slot;
 	uint8_t *rx;
 	uint8_t *tx;
@@ -135,6 +137,20 @@ static inline bool ol_ep_enter(struct ol_ep *e, ol_handle h)
 	ol_inside++;
 	if (ol_unlikely(!ol_cas(&e->lk, &lk, lk | OL_LK_LOCKED)) &&
 	    !ol_ep_lock_wait(e, h)) {
+		ol_inside--;
+		return false;
+	}
+	ol_store(&e->owner, &ol_inside);
+	return true;
+}
+
+/* Without waiting */
+static inline bool ol_ep_try(struct ol_ep *e, ol_handle h)
+{
+	uint64_t lk = (h & ~0xffffffffull) | OL_LK_ONE_FD;
+
+	ol_inside++;
+	if (ol_unlikely(!ol_cas(&e->lk, &lk, lk | OL_LK_LOCKED))) {
 		ol_inside--;
 		return false;
 	}

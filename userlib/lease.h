@@ -63,12 +63,15 @@ static inline struct ol_rings ol_lease_rings(const struct ol_ep *e)
 static inline struct ol_clock ol_clock(const struct ol_ep *e)
 {
 	struct timespec ts;
+	uint32_t ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ns = (uint32_t)ts.tv_nsec;
+	/* Modulo 2^32, as everything that is compared with them */
 	return (struct ol_clock){
-		.us = (uint32_t)(ts.tv_sec * 1000000ll + ts.tv_nsec / 1000),
-		.ms = (uint32_t)(ts.tv_sec * 1000ll + ts.tv_nsec / 1000000 +
-				 e->c.mono_off_ms),
+		.us = (uint32_t)ts.tv_sec * 1000000u + ns / 1000u,
+		.ms = (uint32_t)ts.tv_sec * 1000u + ns / 1000000u +
+		      (uint32_t)e->c.mono_off_ms,
 	};
 }
 

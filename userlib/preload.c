@@ -15,6 +15,7 @@
 #include "io.h"
 #include "lease.h"
 #include "real.h"
+#include "short.h"
 #include "stats.h"
 #include "wait.h"
 
@@ -54,6 +55,11 @@ static inline bool recv_one(int fd, ol_handle h, void *buf, size_t len,
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
+	if (ol_likely(!(flags & ~MSG_NOSIGNAL))) {
+		*ret = ol_short_recv(fd, h, buf, len);
+		if (ol_likely(*ret != OL_LONG))
+			return true;
+	}
 	return ol_recv(fd, h, &iov, 1, len, flags, ret);
 }
 
@@ -62,6 +68,11 @@ static inline bool send_one(int fd, ol_handle h, const void *buf, size_t len,
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 
+	if (ol_likely(!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))) {
+		*ret = ol_short_send(fd, h, buf, len);
+		if (ol_likely(*ret != OL_LONG))
+			return true;
+	}
 	/* Only Linux has the timer that sends what MSG_MORE holds back. */
 	if (ol_unlikely(flags & MSG_MORE)) {
 		ol_lease_end(h, fd);

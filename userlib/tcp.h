@@ -103,6 +103,31 @@ int ol_tcp_output(struct onload_tcp_state *st,
 		  struct onload_seg *segs, int max);
 
 /*
+ * Short cuts for what most calls are, in tcp_short.c. Each does in one pass
+ * over @cur, to the bit, what the functions above do one after the other, or
+ * returns 0 and says nothing: then @st is to be opened anew, and the long way
+ * is gone. The memory that is read and written is as theirs.
+ *
+ * ol_tcp_short_recv - one segment of in-order payload, which @len bytes at
+ *	@to can take, and for which nothing is to be sent: ol_tcp_rx(),
+ *	ol_tcp_read(), ol_tcp_output(). Returns the bytes.
+ * ol_tcp_short_send - @len bytes, no more than a segment, which may leave at
+ *	once, with no record to be processed: ol_tcp_write(), ol_tcp_output().
+ *	Returns whether @seg is the request.
+ */
+__attribute__((noinline)) size_t
+ol_tcp_short_recv(const struct onload_tcp_state *restrict cur,
+		  struct onload_tcp_state *restrict st,
+		  const struct onload_flow_const *c, const struct ol_rings *r,
+		  uint32_t prod, struct ol_clock now, void *to, size_t len);
+__attribute__((noinline)) bool
+ol_tcp_short_send(const struct onload_tcp_state *restrict cur,
+		  struct onload_tcp_state *restrict st,
+		  const struct onload_flow_const *c, const struct ol_rings *r,
+		  uint32_t prod, struct ol_clock now, const void *from,
+		  size_t len, struct onload_seg *seg);
+
+/*
  * ol_tcp_stuck - unsent bytes that no segment in flight will release: the
  * peer's window is closed, or too small for Nagle. Only Linux probes, so the
  * flow is to be handed back.
