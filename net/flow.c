@@ -191,6 +191,7 @@ struct onload_flow *onload_flow_attach(struct socket *sock)
 	INIT_WORK(&flow->work, onload_flow_work);
 	INIT_LIST_HEAD(&flow->watch_node);
 	spin_lock_init(&flow->lock);
+	init_waitqueue_head(&flow->sleepers);
 	WRITE_ONCE(sk->sk_prot, prot);
 	/* Pairs with the dependent loads of everyone who calls an op. */
 	smp_store_release(&sock->ops, &flow->ops);

@@ -72,7 +72,9 @@ struct onload_key {
  * @watched: on the context's list
  * @rx_armed: a look at unread records is due
  * @tx_armed: a look at the deadline is due
- * @want_tx: somebody sleeps until there is room to send
+ * @want_tx: somebody polls until there is room to send
+ * @sleepers: threads in ONLOAD_WAIT; its own lock nests inside, for the sake
+ *	of what is called with it
  * @watch_node: there; context's lock
  * @watch_mark: behind the record whose processing the watch waits for
  * @watch_since: jiffies when it arrived
@@ -131,6 +133,7 @@ struct onload_flow {
 	bool rx_armed;
 	bool tx_armed;
 	bool want_tx;
+	struct wait_queue_head sleepers;
 	struct list_head watch_node;
 	u32 watch_mark;
 	unsigned long watch_since;

@@ -348,7 +348,7 @@ int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 
 	/* Pollers and sleepers in WAIT look again, at Linux's state. */
 	sk->sk_data_ready(sk);
-	onload_wake_tx(flow);
+	onload_wake_all(flow);
 	if (!corrupt)
 		return 0;
 	tcp_abort(sk, ECONNABORTED);

@@ -2,8 +2,9 @@
 /*
  * Waiting: poll and ONLOAD_WAIT on a leased flow, and who wakes them.
  *
- * Whoever is about to sleep raises need_wake, then looks; whoever appends a
- * record publishes it, then looks at need_wake. Each side has a full barrier
+ * Who sleeps in WAIT looks, and joins the queue, under the lock under which
+ * records are appended. Who polls raises need_wake, then looks; whoever appends
+ * a record publishes it, then looks at need_wake. Each side has a full barrier
  * between the two, so one of them sees the other.
  */
 #include <linux/poll.h>
@@ -16,11 +17,8 @@
 #include "lease.h"
 #include "wait.h"
 
-/**
- * onload_wake_tx() - wake who waits for room to send
- * @flow: its socket is alive
- */
-void onload_wake_tx(struct onload_flow *flow)
+/* Who polls for room to send */
+static void onload_wake_tx(struct onload_flow *flow)
 {
 	struct socket_wq *wq;
 
@@ -33,42 +31,132 @@ void onload_wake_tx(struct onload_flow *flow)
 }
 
 /**
+ * struct onload_sleeper - a thread in ONLOAD_WAIT
+ * @entry: in the flow's @sleepers
+ * @events: ONLOAD_WAIT_* that end the wait
+ */
+struct onload_sleeper {
+	struct wait_queue_entry entry;
+	u32 events;
+};
+
+static int onload_sleeper_wake(struct wait_queue_entry *entry,
+			       unsigned int mode, int flags, void *key)
+{
+	struct onload_sleeper *me =
+		container_of(entry, struct onload_sleeper, entry);
+
+	if (!(me->events & (uintptr_t)key))
+		return 0;
+	return autoremove_wake_function(entry, mode, flags, key);
+}
+
+/* A queue of their own: what lies between sk_data_ready() and the threads of
+ * a socket is a fifth of what a wake-up costs.
+ */
+static void onload_wake_sleepers(struct onload_flow *flow, u32 events)
+{
+	if (!waitqueue_active(&flow->sleepers))
+		return;
+	spin_lock(&flow->sleepers.lock);
+	__wake_up_locked_sync_key(&flow->sleepers, TASK_INTERRUPTIBLE,
+				  (void *)(uintptr_t)events);
+	spin_unlock(&flow->sleepers.lock);
+}
+
+/**
  * onload_wake() - a record was appended
  * @flow: locked, leased
  * @data: it concerns a reader
+ *
+ * Context: RCU read side.
  */
 void onload_wake(struct onload_flow *flow, bool data)
 {
-	/* The record before the look at who sleeps; see above. */
+	struct sock *sk = flow->sk;
+
+	onload_wake_sleepers(flow, data ? ONLOAD_WAIT_IN | ONLOAD_WAIT_TX :
+					  ONLOAD_WAIT_TX);
+	/* The record before the look at who polls; see above. */
 	smp_mb();
-	if (data && READ_ONCE(flow->slot->need_wake))
-		flow->sk->sk_data_ready(flow->sk);
+	if (data && READ_ONCE(flow->slot->need_wake) &&
+	    (skwq_has_sleeper(rcu_dereference(sk->sk_wq)) ||
+	     sock_flag(sk, SOCK_FASYNC)))
+		sk->sk_data_ready(sk);
 	if (flow->want_tx) {
 		flow->want_tx = false;
 		onload_wake_tx(flow);
 	}
 }
 
-static bool onload_wait_over(struct onload_flow *flow,
+/**
+ * onload_wake_all() - the lease has ended: all look again, at Linux's state
+ * @flow: not leased; readers were told through sk_data_ready()
+ */
+void onload_wake_all(struct onload_flow *flow)
+{
+	spin_lock_bh(&flow->lock);
+	onload_wake_sleepers(flow, ~0u);
+	spin_unlock_bh(&flow->lock);
+	onload_wake_tx(flow);
+}
+
+static bool onload_wait_stale(const struct onload_flow *flow,
+			      const struct onload_wait *req)
+{
+	return READ_ONCE(flow->owner) != ONLOAD_LEASED ||
+	       READ_ONCE(flow->generation) != req->generation;
+}
+
+/* Flow locked */
+static bool onload_wait_over(const struct onload_flow *flow,
 			     const struct onload_wait *req, int *err)
 {
 	u32 pos;
 
-	spin_lock_bh(&flow->lock);
-	if (flow->owner != ONLOAD_LEASED ||
-	    flow->generation != req->generation) {
-		spin_unlock_bh(&flow->lock);
-		*err = -ESTALE;
+	*err = -ESTALE;
+	if (onload_wait_stale(flow, req))
 		return true;
-	}
-	WRITE_ONCE(flow->slot->need_wake, 1);
-	if (req->events & ONLOAD_WAIT_TX)
-		flow->want_tx = true;
-	/* The gate appends under the same lock, so no barrier is needed. */
-	pos = req->events & ONLOAD_WAIT_TX ? flow->rx_prod : flow->rx_data;
-	spin_unlock_bh(&flow->lock);
 	*err = 0;
+	pos = req->events & ONLOAD_WAIT_TX ? flow->rx_prod : flow->rx_data;
 	return (s32)(pos - req->rx_prod) > 0;
+}
+
+/* Looks, and is on the queue if there is nothing to see. */
+static bool onload_wait_arm(struct onload_flow *flow,
+			    const struct onload_wait *req,
+			    struct onload_sleeper *me, int *err)
+{
+	bool over;
+
+	/* The gate appends, and wakes, under the same lock. */
+	spin_lock_bh(&flow->lock);
+	over = onload_wait_over(flow, req, err);
+	if (!over) {
+		spin_lock(&flow->sleepers.lock);
+		__add_wait_queue_entry_tail(&flow->sleepers, &me->entry);
+		spin_unlock(&flow->sleepers.lock);
+		set_current_state(TASK_INTERRUPTIBLE);
+	}
+	spin_unlock_bh(&flow->lock);
+	return over;
+}
+
+/* Off the queue. True if we were woken, and not for a signal or the time. */
+static bool onload_wait_disarm(struct onload_flow *flow,
+			       struct onload_sleeper *me)
+{
+	bool woken = list_empty_careful(&me->entry.entry);
+
+	if (woken)
+		return true;
+	spin_lock_bh(&flow->lock);
+	woken = list_empty(&me->entry.entry);
+	spin_lock(&flow->sleepers.lock);
+	list_del_init(&me->entry.entry);
+	spin_unlock(&flow->sleepers.lock);
+	spin_unlock_bh(&flow->lock);
+	return woken;
 }
 
 /**
@@ -80,9 +168,13 @@ static bool onload_wait_over(struct onload_flow *flow,
  */
 int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 {
-	wait_queue_head_t *queue = sk_sleep(flow->sk);
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	long timeo = MAX_SCHEDULE_TIMEOUT;
+	bool forever = req->timeout_ns == ONLOAD_WAIT_FOREVER;
+	struct onload_sleeper me = {
+		.entry.private = current,
+		.entry.func = onload_sleeper_wake,
+		.events = req->events,
+	};
+	long timeo;
 	int err;
 
 	if (!req->events ||
@@ -90,24 +182,22 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 		return -EINVAL;
 	if (!onload_flow_mine(flow))
 		return -ESTALE;
-	if (req->timeout_ns != ONLOAD_WAIT_FOREVER)
+	if (!forever)
 		timeo = min_t(u64, nsecs_to_jiffies64(req->timeout_ns) + 1,
 			      MAX_SCHEDULE_TIMEOUT - 1);
 
-	add_wait_queue(queue, &wait);
-	while (!onload_wait_over(flow, req, &err)) {
-		if (!timeo) {
-			err = -ETIMEDOUT;
-			break;
-		}
-		if (signal_pending(current)) {
-			err = req->timeout_ns == ONLOAD_WAIT_FOREVER ?
-			      -ERESTARTSYS : -EINTR;
-			break;
-		}
-		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
+	while (!onload_wait_arm(flow, req, &me, &err)) {
+		if (forever)
+			schedule();
+		else
+			timeo = schedule_timeout(timeo);
+		if (onload_wait_disarm(flow, &me))
+			return onload_wait_stale(flow, req) ? -ESTALE : 0;
+		if (!forever && !timeo)
+			return -ETIMEDOUT;
+		if (signal_pending(current))
+			return forever ? -ERESTARTSYS : -EINTR;
 	}
-	remove_wait_queue(queue, &wait);
 	return err;
 }
 
