@@ -227,7 +227,7 @@ int onload_flow_hash(struct onload_flow *flow)
 	spin_lock_bh(&onload_table_lock);
 	hlist_add_head_rcu(&flow->node, onload_table_head(&flow->key));
 	spin_unlock_bh(&onload_table_lock);
-	flow->hashed = true;
+	WRITE_ONCE(flow->hashed, true);
 	refcount_inc(&flow->ref);
 	call_rcu(&flow->rcu, onload_flow_is_ready);
 	return 0;
@@ -248,7 +248,7 @@ void onload_flow_unhash(struct onload_flow *flow)
 	spin_lock_bh(&onload_table_lock);
 	hlist_del_init_rcu(&flow->node);
 	spin_unlock_bh(&onload_table_lock);
-	flow->hashed = false;
+	WRITE_ONCE(flow->hashed, false);
 }
 
 /**

@@ -56,7 +56,7 @@ struct onload_key {
  * @in_kernel: threads inside wrapped ops; a lease needs none. Read under
  *	@lock after the owner was set, incremented before the owner is read
  * @ready: every segment passes the gate; written once
- * @hashed: in the gate's table; socket lock
+ * @hashed: in the gate's table; socket lock to write
  * @ctx: whom it is attached to; socket lock
  * @mm: whose @ctx is, NULL without one; socket lock to write. Only compared:
  *	while it is set, @ctx keeps the address from being reused

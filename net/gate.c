@@ -95,8 +95,12 @@ static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
 	}
 	if (before(flow->rx_seq, seq + len))
 		flow->rx_seq = seq + len;
-	if (ack - flow->acked <= READ_ONCE(flow->sent) - flow->acked)
+	if (ack - flow->acked <= READ_ONCE(flow->sent) - flow->acked) {
+		/* Progress: the neighbour need not be asked whether it lives. */
+		if (ack != flow->acked)
+			sk_dst_confirm(sk);
 		WRITE_ONCE(flow->acked, ack);
+	}
 	if (len)
 		flow->rx_data = flow->rx_prod;
 	if (flow->owner == ONLOAD_LEASED && special) {
@@ -106,7 +110,8 @@ static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
 		onload_watch_rx(flow);
 		onload_wake(flow, len);
 	}
-	consume_skb(skb);
+	/* A hook of LOCAL_IN runs with softirqs off, as NAPI does. */
+	napi_consume_skb(skb, 1);
 	return;
 drop:
 	kfree_skb(skb);
@@ -132,6 +137,22 @@ static bool onload_gate_not_ours(const struct sk_buff *skb)
 
 	return sk && sk_fullsock(sk) &&
 	       !onload_prot_is_ours(READ_ONCE(sk->sk_prot));
+}
+
+/* Early demultiplexing has found the socket, and so the flow. What a socket
+ * and a flow lie in is freed a grace period after they are parted.
+ */
+static struct onload_flow *onload_gate_known(const struct sk_buff *skb)
+{
+	const struct sock *sk = skb->sk;
+	struct onload_flow *flow;
+	struct socket *sock;
+
+	if (!sk || !sk_fullsock(sk))
+		return NULL;
+	sock = READ_ONCE(sk->sk_socket);
+	flow = sock ? onload_flow_of(sock) : NULL;
+	return flow && flow->sk == sk && READ_ONCE(flow->hashed) ? flow : NULL;
 }
 
 static bool onload_gate_ports(const struct sk_buff *skb, unsigned int hlen,
@@ -196,8 +217,12 @@ static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
 			onload_gate_icmp(state->net, skb, ip_hdrlen(skb));
 		return NF_ACCEPT;
 	}
-	if (onload_gate_not_ours(skb) ||
-	    !onload_gate_ports(skb, ip_hdrlen(skb), &key))
+	if (onload_gate_not_ours(skb))
+		return NF_ACCEPT;
+	flow = onload_gate_known(skb);
+	if (flow)
+		goto found;
+	if (!onload_gate_ports(skb, ip_hdrlen(skb), &key))
 		return NF_ACCEPT;
 	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
 	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
@@ -209,6 +234,7 @@ static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
 					      flow->sk->sk_bound_dev_if,
 					      inet_iif(skb), inet_sdif(skb))))
 		return NF_ACCEPT;
+found:
 	return onload_gate(flow, skb, state, ip_hdrlen(skb),
 			   ipv4_get_dsfield(ip), ip->ttl);
 }

@@ -63,18 +63,21 @@ static unsigned int onload_headroom(struct sock *sk)
 	return room;
 }
 
-/* From a page fragment: cheaper than the slab, which also would zero it. */
+/* From a page fragment, cheaper than the slab, and with softirqs off from what
+ * the gate has just given back.
+ */
 static struct sk_buff *onload_small_skb(unsigned int room, const u8 *from,
 					u32 len)
 {
+	bool napi = in_softirq();
 	unsigned int size = SKB_DATA_ALIGN(room + len) +
 			    SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
-	void *data = netdev_alloc_frag(size);
+	void *data = napi ? napi_alloc_frag(size) : netdev_alloc_frag(size);
 	struct sk_buff *skb;
 
 	if (!data)
 		return NULL;
-	skb = build_skb(data, size);
+	skb = napi ? napi_build_skb(data, size) : build_skb(data, size);
 	if (!skb) {
 		skb_free_frag(data);
 		return NULL;
@@ -154,6 +157,7 @@ static void onload_seg_xmit(struct onload_flow *flow,
 	skb->ip_summed = CHECKSUM_PARTIAL;
 	skb_set_owner_w(skb, sk);
 	skb_set_hash_from_sk(skb, sk);
+	skb_set_dst_pending_confirm(skb, READ_ONCE(sk->sk_dst_pending_confirm));
 	inet_csk(sk)->icsk_af_ops->send_check(sk, skb);
 
 	/* Before it leaves: the answer may be here before we return. */
@@ -162,11 +166,6 @@ static void onload_seg_xmit(struct onload_flow *flow,
 	flow->last_wnd = seg->wnd;
 	if (after(seg->ack + seg->wnd, flow->rcv_edge))
 		flow->rcv_edge = seg->ack + seg->wnd;
-	if (seg->len && !READ_ONCE(flow->tx_armed)) {
-		spin_lock_bh(&flow->lock);
-		onload_watch_tx(flow);
-		spin_unlock_bh(&flow->lock);
-	}
 	tp->segs_out += segs;
 	if (seg->len)
 		tp->data_segs_out += segs;
@@ -176,14 +175,42 @@ static void onload_seg_xmit(struct onload_flow *flow,
 	inet_csk(sk)->icsk_af_ops->queue_xmit(sk, skb, &inet_sk(sk)->cork.fl);
 }
 
+/* Not under the socket's spinlock, which the gate takes under the flow's. */
+static void onload_seg_watch(struct onload_flow *flow,
+			     const struct onload_seg *seg)
+{
+	if (!seg->len || READ_ONCE(flow->tx_armed))
+		return;
+	spin_lock_bh(&flow->lock);
+	if (flow->owner == ONLOAD_LEASED &&
+	    flow->generation == seg->generation)
+		onload_watch_tx(flow);
+	spin_unlock_bh(&flow->lock);
+}
+
+/* A small segment leaves as from Linux's own receive path: under the socket's
+ * spinlock, which is cheaper than to own the socket. Memory for a large one
+ * may have to be waited for.
+ */
+static bool onload_seg_lock(struct sock *sk, const struct onload_seg *seg)
+	__acquires(&sk->sk_lock.slock)
+{
+	if (seg->len <= ONLOAD_XMIT_LINEAR)
+		return lock_sock_fast(sk);
+	lock_sock(sk);
+	__acquire(&sk->sk_lock.slock);
+	return true;
+}
+
 static int onload_seg_send(struct onload_flow *flow,
 			   const struct onload_seg *seg)
 {
 	struct sock *sk = flow->sk;
 	struct sk_buff *skb;
 	int err = -ESTALE;
+	bool slow;
 
-	lock_sock(sk);
+	slow = onload_seg_lock(sk, seg);
 	if (flow->owner != ONLOAD_LEASED ||
 	    flow->generation != seg->generation ||
 	    flow->slot_nr != seg->slot || !onload_flow_mine(flow))
@@ -208,7 +235,9 @@ static int onload_seg_send(struct onload_flow *flow,
 	onload_seg_xmit(flow, seg, skb);
 	err = 0;
 out:
-	release_sock(sk);
+	unlock_sock_fast(sk, slow);
+	if (!err)
+		onload_seg_watch(flow, seg);
 	return err;
 }
 
