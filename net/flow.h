@@ -55,6 +55,8 @@ struct onload_key {
  * @work: reclaims from where nobody may sleep
  * @in_kernel: threads inside wrapped ops; a lease needs none. Read under
  *	@lock after the owner was set, incremented before the owner is read
+ * @callers: threads inside our own options and poll, which a lease does not
+ *	mind; until they have left, a retired flow stays
  * @ready: every segment passes the gate; written once
  * @hashed: in the gate's table; socket lock to write
  * @ctx: whom it is attached to; socket lock
@@ -116,6 +118,7 @@ struct onload_flow {
 	struct work_struct work;
 	atomic_t in_kernel;
 	bool ready;
+	atomic_t callers;
 	bool hashed;
 
 	struct onload_ctx *ctx;
@@ -169,6 +172,10 @@ struct onload_flow *onload_flow_of(const struct socket *sock);
 
 /* Both read without a lock: a hint, to be confirmed under one. */
 static inline bool onload_flow_leased(const struct onload_flow *flow)
+/* ops.c: around calls of ours that may sleep */
+struct onload_flow *onload_call_begin(const struct socket *sock);
+void onload_call_end(struct onload_flow *flow);
+
 {
 	return READ_ONCE(flow->owner) != ONLOAD_KERNEL;
 }

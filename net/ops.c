@@ -73,6 +73,42 @@ static void onload_leave(struct onload_flow *flow)
 }
 
 /**
+ * onload_call_begin() - count a call in that is not a wrapped op
+ * @sock: one of ours
+ *
+ * Such a call may sleep while another thread retires the socket (TCP_ULP,
+ * IPV6_ADDRFORM), which would free the flow and let the module go.
+ *
+ * Return: the socket's flow or NULL, for onload_call_end().
+ */
+struct onload_flow *onload_call_begin(const struct socket *sock)
+{
+	struct onload_flow *flow = onload_flow_of(sock);
+
+	/* Nothing slept since the op was fetched: both are still there. */
+	if (flow)
+		atomic_inc(&flow->callers);
+	else
+		__module_get(THIS_MODULE);
+	return flow;
+}
+
+/**
+ * onload_call_end() - undo onload_call_begin()
+ * @flow: what that returned
+ *
+ * The few instructions from here to the caller's return are covered by the
+ * grace period of RCU tasks that unloading waits for.
+ */
+void onload_call_end(struct onload_flow *flow)
+{
+	if (flow)
+		atomic_dec(&flow->callers);
+	else
+		module_put(THIS_MODULE);
+}
+
+/**
  * onload_prot_is_ours() - has a socket with this sk_prot a flow?
  * @prot: a socket's
  *
@@ -253,10 +289,14 @@ static __poll_t onload_flow_poll(struct file *file, struct socket *sock,
 				 poll_table *wait)
 {
 	struct onload_flow *flow = onload_flow_of(sock);
+	__poll_t mask;
 
 	if (!flow)
 		return tcp_poll(file, sock, wait);
-	return onload_poll(flow, file, sock, wait);
+	atomic_inc(&flow->callers);
+	mask = onload_poll(flow, file, sock, wait);
+	onload_call_end(flow);
+	return mask;
 }
 
 static int onload_flow_release(struct socket *sock)
@@ -306,7 +346,8 @@ static void onload_retired_free(struct rcu_head *rcu)
 	/* No task is left between fetching the op and counting itself in;
 	 * those that did may sleep inside for long.
 	 */
-	if (retired->flow && atomic_read(&retired->flow->in_kernel)) {
+	if (retired->flow && (atomic_read(&retired->flow->in_kernel) ||
+			      atomic_read(&retired->flow->callers))) {
 		call_rcu_tasks(rcu, onload_retired_free);
 		return;
 	}

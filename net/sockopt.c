@@ -74,20 +74,27 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 int onload_setsockopt(struct socket *sock, int optname, sockptr_t optval,
 		      unsigned int optlen)
 {
-	struct onload_flow *flow = onload_flow_of(sock);
+	struct onload_flow *flow = onload_call_begin(sock);
+	int err;
 
 	switch (optname) {
 	case ONLOAD_KICK:
-		return onload_kick(sock, optval, optlen);
+		err = onload_kick(flow, optval, optlen);
+		break;
 	case ONLOAD_WAIT:
-		return onload_set_wait(flow, optval, optlen);
+		err = onload_set_wait(flow, optval, optlen);
+		break;
 	case ONLOAD_HANDBACK:
-		return onload_set_handback(flow, optval, optlen);
+		err = onload_set_handback(flow, optval, optlen);
+		break;
 	case ONLOAD_DETACH:
-		return onload_set_detach(flow, optval, optlen);
+		err = onload_set_detach(flow, optval, optlen);
+		break;
 	default:
-		return -ENOPROTOOPT;
+		err = -ENOPROTOOPT;
 	}
+	onload_call_end(flow);
+	return err;
 }
 
 /* Copies the struct in; on success *len is what the caller may see of it. */
@@ -127,18 +134,19 @@ static int onload_get_context(struct socket *sock, char __user *optval,
 	return onload_get_out(&req, sizeof(req), optval, optlen);
 }
 
-/* The socket's flow, made if it has none. */
-static int onload_lease_flow(struct socket *sock, struct onload_flow **flow)
+/* The socket's flow, made if it has none, counted in: onload_call_end() */
+static struct onload_flow *onload_lease_flow(struct socket *sock)
 {
+	struct onload_flow *flow = onload_flow_of(sock);
 	struct sock *sk = sock->sk;
 	int err = 0;
 
-	*flow = onload_flow_of(sock);
-	if (*flow)
-		return 0;
+	if (flow)
+		return onload_call_begin(sock);
+	/* Who retires the socket holds its lock, too. */
 	lock_sock(sk);
-	*flow = onload_flow_of(sock);
-	if (*flow)
+	flow = onload_flow_of(sock);
+	if (flow)
 		goto out;
 	err = -ENOTCONN;
 	if (sk->sk_state != TCP_ESTABLISHED)
@@ -147,12 +155,14 @@ static int onload_lease_flow(struct socket *sock, struct onload_flow **flow)
 	if (!onload_is_ours(sock) || !onload_prot(sk))
 		goto out;
 	err = -ENOMEM;
-	*flow = onload_flow_attach(sock);
-	if (*flow)
-		err = onload_flow_hash(*flow);
+	flow = onload_flow_attach(sock);
+	if (flow)
+		err = onload_flow_hash(flow);
 out:
+	if (!err)
+		atomic_inc(&flow->callers);
 	release_sock(sk);
-	return err;
+	return err ? ERR_PTR(err) : flow;
 }
 
 static int onload_get_lease(struct socket *sock, char __user *optval,
@@ -178,7 +188,8 @@ static int onload_get_lease(struct socket *sock, char __user *optval,
 	err = -EINVAL;
 	if (req.slot >= ctx->nslots)
 		goto out_ctx;
-	err = onload_lease_flow(sock, &flow);
+	flow = onload_lease_flow(sock);
+	err = PTR_ERR_OR_ZERO(flow);
 	if (err == -ENOTCONN)
 		req.reason = ONLOAD_R_NOTCONN;
 	else if (err == -EOPNOTSUPP)
@@ -191,14 +202,16 @@ static int onload_get_lease(struct socket *sock, char __user *optval,
 	/* A lease that the caller cannot know of would only time out. */
 	if (out && !err)
 		onload_reclaim(flow, ONLOAD_R_LIBRARY);
+	if (!IS_ERR(flow))
+		onload_call_end(flow);
 	err = err ?: out;
 out_ctx:
 	onload_ctx_put(ctx);
 	return err;
 }
 
-static int onload_get_info(struct socket *sock, char __user *optval,
-			   int __user *optlen)
+static int onload_get_info(const struct onload_flow *flow, struct sock *sk,
+			   char __user *optval, int __user *optlen)
 {
 	struct onload_info info;
 	int len;
@@ -207,7 +220,7 @@ static int onload_get_info(struct socket *sock, char __user *optval,
 		return -EFAULT;
 	if (len < (int)sizeof(info))
 		return -EINVAL;
-	onload_stat_info(onload_flow_of(sock), sock->sk, &info);
+	onload_stat_info(flow, sk, &info);
 	return onload_get_out(&info, sizeof(info), optval, optlen);
 }
 
@@ -223,14 +236,22 @@ static int onload_get_info(struct socket *sock, char __user *optval,
 int onload_getsockopt(struct socket *sock, int optname, char __user *optval,
 		      int __user *optlen)
 {
+	struct onload_flow *flow = onload_call_begin(sock);
+	int err;
+
 	switch (optname) {
 	case ONLOAD_CONTEXT:
-		return onload_get_context(sock, optval, optlen);
+		err = onload_get_context(sock, optval, optlen);
+		break;
 	case ONLOAD_LEASE:
-		return onload_get_lease(sock, optval, optlen);
+		err = onload_get_lease(sock, optval, optlen);
+		break;
 	case ONLOAD_INFO:
-		return onload_get_info(sock, optval, optlen);
+		err = onload_get_info(flow, sock->sk, optval, optlen);
+		break;
 	default:
-		return -ENOPROTOOPT;
+		err = -ENOPROTOOPT;
 	}
+	onload_call_end(flow);
+	return err;
 }

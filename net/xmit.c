@@ -36,7 +36,9 @@ static int onload_seg_check(const struct onload_flow *flow,
 	/* Acknowledged: no less than before, within what was promised. */
 	if (seg->ack - flow->last_ack > flow->rcv_edge - flow->last_ack)
 		return -EINVAL;
-	/* Promised: no more than the ring holds. */
+	/* Promised: no more than the ring holds, or than before. Rounded up
+	 * as Linux does, so that it grows with what is acknowledged only.
+	 */
 	if (seg->wnd & ((1u << wscale) - 1) || seg->wnd >> wscale > U16_MAX ||
 	    seg->wnd > max(ctx->rx_size / 2 + (1u << wscale),
 			   flow->rcv_edge - seg->ack + (1u << wscale)))
@@ -253,23 +255,26 @@ static int onload_seg_fd(const struct onload_seg *seg)
 	/* The descriptor may have become another file meanwhile. */
 	sock = sock_from_file(f.file);
 	flow = sock ? onload_flow_of(sock) : NULL;
-	if (flow)
+	if (flow) {
+		atomic_inc(&flow->callers);
 		err = onload_seg_send(flow, seg);
+		onload_call_end(flow);
+	}
 	fdput(f);
 	return err;
 }
 
 /**
  * onload_kick() - transmit what user level has committed
- * @sock: the socket that was asked
+ * @flow: of the socket that was asked, or NULL
  * @optval: array of struct onload_seg, of any of the process's flows
  * @optlen: its bytes
  *
  * Return: requests transmitted, or the error of the first, as ONLOAD_KICK.
  */
-int onload_kick(struct socket *sock, sockptr_t optval, unsigned int optlen)
+int onload_kick(struct onload_flow *flow, sockptr_t optval,
+		unsigned int optlen)
 {
-	struct onload_flow *flow = onload_flow_of(sock);
 	unsigned int n = optlen / sizeof(struct onload_seg), i;
 	struct onload_seg seg;
 	int err = 0;

@@ -5,9 +5,9 @@
 #include <linux/sockptr.h>
 
 struct onload_flow;
-struct socket;
 
-int onload_kick(struct socket *sock, sockptr_t optval, unsigned int optlen);
+int onload_kick(struct onload_flow *flow, sockptr_t optval,
+		unsigned int optlen);
 bool onload_acknowledge(struct onload_flow *flow);
 
 #endif
