@@ -83,7 +83,7 @@ struct onload_key {
  * @rx_prod: ring position up to which records are complete
  * @rx_cons: ring position known to be given back
  * @rx_data: ring position behind the last record that concerns a reader
- * @rx_seq: highest end of a segment that the gate saw
+ * @rx_seq: highest end of a segment that the gate saw, within @rcv_edge
  * @acked: highest acknowledgement that the gate saw
  * @snd_una0: when leased
  * @sent: end of what has been transmitted

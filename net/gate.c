@@ -93,8 +93,10 @@ static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
 			onload_flow_queue(flow, ONLOAD_R_RXFULL);
 		goto drop;
 	}
-	if (before(flow->rx_seq, seq + len))
-		flow->rx_seq = seq + len;
+	/* What may be acknowledged; a peer that goes beyond gets no further. */
+	if (before(flow->rx_seq, seq + len) &&
+	    !after(seq + len, READ_ONCE(flow->rcv_edge)))
+		WRITE_ONCE(flow->rx_seq, seq + len);
 	if (ack - flow->acked <= READ_ONCE(flow->sent) - flow->acked) {
 		/* Progress: the neighbour need not be asked whether it lives. */
 		if (ack != flow->acked)

@@ -30,6 +30,9 @@ static int onload_import_check(const struct onload_flow *flow,
 	const struct onload_ctx *ctx = flow->ctx;
 	u64 wnd_max = (u64)U16_MAX << flow->snd_wscale;
 
+	/* Linux received something behind the gate's back: two truths. */
+	if (tcp_sk(flow->sk)->rcv_nxt != flow->rcv_nxt0)
+		return -EBADMSG;
 	/* Acknowledged: what was sent, and no less than before. */
 	if (!onload_within(st->snd_una, flow->snd_una0, flow->sent))
 		return -EBADMSG;
@@ -37,8 +40,9 @@ static int onload_import_check(const struct onload_flow *flow,
 	if (before(st->write_seq, flow->sent) ||
 	    st->write_seq - st->snd_una > ctx->tx_size)
 		return -EBADMSG;
-	/* Received: within what was promised. */
-	if (!onload_within(st->rcv_nxt, flow->rcv_nxt0, flow->rcv_edge) ||
+	/* Received: what has arrived. */
+	if (!onload_within(st->rcv_nxt, flow->rcv_nxt0,
+			   READ_ONCE(flow->rx_seq)) ||
 	    !onload_within(st->copied_seq, flow->copied0, st->rcv_nxt) ||
 	    st->rcv_nxt - st->copied_seq > ctx->rx_size ||
 	    before(st->rcv_nxt, flow->last_ack))
@@ -205,6 +209,29 @@ static int onload_import_tx(struct onload_flow *flow,
 	return err;
 }
 
+/* The connection is to be reset. Until then the socket is as after an exchange
+ * of which every byte was sent, acknowledged and read: what other threads and
+ * timers find fits together, and the peer believes the reset.
+ */
+static void onload_import_nothing(struct onload_flow *flow)
+{
+	struct sock *sk = flow->sk;
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	__skb_queue_purge(&sk->sk_receive_queue);
+	tp->rcv_nxt = flow->last_ack;
+	tp->rcv_wup = flow->last_ack;
+	WRITE_ONCE(tp->copied_seq, flow->last_ack);
+	/* Else a push failed halfway, and what it queued fits together. */
+	if (tcp_rtx_and_write_queues_empty(sk)) {
+		WRITE_ONCE(tp->write_seq, flow->sent);
+		WRITE_ONCE(tp->snd_nxt, flow->sent);
+		tp->snd_una = flow->sent;
+		tp->pushed_seq = flow->sent;
+		tp->snd_up = flow->sent;
+	}
+}
+
 /**
  * onload_import() - make a reclaimed state Linux's
  * @flow: socket locked, FROZEN
@@ -233,10 +260,7 @@ int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st)
 	if (!err)
 		err = onload_import_tx(flow, st);
 	if (err) {
-		/* So that the peer believes the reset */
-		WRITE_ONCE(tp->snd_nxt, flow->sent);
-		tp->rcv_nxt = flow->last_ack;
-		WRITE_ONCE(tp->copied_seq, tp->rcv_nxt);
+		onload_import_nothing(flow);
 		return err;
 	}
 

@@ -141,6 +141,9 @@ static int onload_record_get(struct onload_flow *flow, u32 pos, u32 end,
 		return -EBADMSG;
 	if (th->doff * 4 < sizeof(*th) || th->doff * 4 > rec->len)
 		return -EBADMSG;
+	/* No segment has more payload, and no skb of ours takes more. */
+	if (rec->len - th->doff * 4 > ONLOAD_FRAGS_MAX * PAGE_SIZE)
+		return -EBADMSG;
 	return 0;
 }
 

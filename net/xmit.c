@@ -33,15 +33,15 @@ static int onload_seg_check(const struct onload_flow *flow,
 	if (seg->seq != flow->sent ||
 	    seg->seq + seg->len - READ_ONCE(flow->acked) > ctx->tx_size)
 		return -EINVAL;
-	/* Acknowledged: no less than before, within what was promised. */
-	if (seg->ack - flow->last_ack > flow->rcv_edge - flow->last_ack)
+	/* Acknowledged: no less than before, and only what has arrived. */
+	if (seg->ack - flow->last_ack > READ_ONCE(flow->rx_seq) - flow->last_ack)
 		return -EINVAL;
 	/* Promised: no more than the ring holds, or than before. Rounded up
 	 * as Linux does, so that it grows with what is acknowledged only.
 	 */
 	if (seg->wnd & ((1u << wscale) - 1) || seg->wnd >> wscale > U16_MAX ||
 	    seg->wnd > max(ctx->rx_size / 2 + (1u << wscale),
-			   flow->rcv_edge - seg->ack + (1u << wscale)))
+			   round_up(flow->rcv_edge - seg->ack, 1u << wscale)))
 		return -EINVAL;
 	return 0;
 }
@@ -167,7 +167,7 @@ static void onload_seg_xmit(struct onload_flow *flow,
 	WRITE_ONCE(flow->last_ack, seg->ack);
 	flow->last_wnd = seg->wnd;
 	if (after(seg->ack + seg->wnd, flow->rcv_edge))
-		flow->rcv_edge = seg->ack + seg->wnd;
+		WRITE_ONCE(flow->rcv_edge, seg->ack + seg->wnd);
 	tp->segs_out += segs;
 	if (seg->len)
 		tp->data_segs_out += segs;
