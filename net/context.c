@@ -33,6 +33,14 @@ static unsigned int onload_slot_pages(const struct onload_ctx *ctx)
 			    PAGE_SIZE);
 }
 
+/* What the kernel keeps of the slots, leased or not, in pages */
+static unsigned int onload_slot_cost(const struct onload_ctx *ctx)
+{
+	return DIV_ROUND_UP(ctx->nslots * sizeof(*ctx->slots) +
+			    onload_slot_pages(ctx) * sizeof(*ctx->slot_pages),
+			    PAGE_SIZE);
+}
+
 static void onload_ctx_free(struct onload_ctx *ctx)
 {
 	unsigned int i;
@@ -48,6 +56,7 @@ static void onload_ctx_free(struct onload_ctx *ctx)
 	}
 	kvfree(ctx->slot_pages);
 	kvfree(ctx->slots);
+	onload_pages_uncharge(ctx, onload_slot_cost(ctx));
 	mmdrop(ctx->mm);
 	free_uid(ctx->user);
 	kfree(ctx);
@@ -77,7 +86,7 @@ static void onload_ctx_die(struct onload_ctx *ctx)
 	spin_unlock(&onload_contexts_lock);
 
 	mutex_lock(&ctx->mutex);
-	ctx->dead = true;
+	WRITE_ONCE(ctx->dead, true);
 	for (i = 0; i < ctx->nslots; i++)
 		if (ctx->slots[i].flow)
 			onload_flow_queue(ctx->slots[i].flow, ONLOAD_R_UNMAP);
@@ -90,6 +99,7 @@ static vm_fault_t onload_ctx_fault(struct vm_fault *vmf)
 	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
 	struct onload_rings *rings;
 	struct page *page = NULL;
+	int err = -EFAULT;
 	u32 slot;
 
 	mutex_lock(&ctx->mutex);
@@ -103,18 +113,40 @@ static vm_fault_t onload_ctx_fault(struct vm_fault *vmf)
 			page = onload_rings_page(ctx, rings, offset - slot *
 						 onload_ctx_stride(ctx));
 	}
+	/* Mapped before the mutex is dropped: whoever then gives the rings
+	 * back takes this page out of the mapping, too.
+	 */
 	if (page)
-		get_page(page);
+		err = vm_insert_page(vmf->vma, vmf->address, page);
 	mutex_unlock(&ctx->mutex);
-	if (!page)
-		return VM_FAULT_SIGBUS;
-	vmf->page = page;
-	return 0;
+	/* EBUSY: another thread was here first. */
+	if (!err || err == -EBUSY)
+		return VM_FAULT_NOPAGE;
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/* Called for the copy that mremap() makes before it asks us, and for nothing
+ * else: the mapping is not inherited and cannot be split.
+ */
+static void onload_ctx_vma_open(struct vm_area_struct *vma)
+{
+	struct onload_ctx *ctx = vma->vm_private_data;
+
+	mutex_lock(&ctx->mutex);
+	ctx->areas++;
+	mutex_unlock(&ctx->mutex);
 }
 
 static void onload_ctx_vma_close(struct vm_area_struct *vma)
 {
-	onload_ctx_die(vma->vm_private_data);
+	struct onload_ctx *ctx = vma->vm_private_data;
+	bool last;
+
+	mutex_lock(&ctx->mutex);
+	last = !--ctx->areas;
+	mutex_unlock(&ctx->mutex);
+	if (last)
+		onload_ctx_die(ctx);
 }
 
 static int onload_ctx_may_split(struct vm_area_struct *vma, unsigned long addr)
@@ -128,6 +160,7 @@ static int onload_ctx_mremap(struct vm_area_struct *vma)
 }
 
 static const struct vm_operations_struct onload_ctx_vm_ops = {
+	.open		= onload_ctx_vma_open,
 	.close		= onload_ctx_vma_close,
 	.may_split	= onload_ctx_may_split,
 	.mremap		= onload_ctx_mremap,
@@ -151,9 +184,11 @@ static int onload_ctx_mmap(struct file *file, struct vm_area_struct *vma)
 	if (ctx->mapped)
 		goto out;
 	ctx->mapped = true;
+	ctx->areas = 1;
 	ctx->mapping = file->f_mapping;
 	/* VM_IO also keeps MADV_DOFORK from undoing VM_DONTCOPY. */
-	vma->vm_flags |= VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP;
+	vma->vm_flags |= VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP |
+			 VM_MIXEDMAP;
 	vma->vm_flags &= ~VM_MAYEXEC;
 	vma->vm_ops = &onload_ctx_vm_ops;
 	vma->vm_private_data = ctx;
@@ -183,21 +218,24 @@ static struct onload_ctx *onload_ctx_alloc(struct net *net, u32 nslots)
 {
 	struct onload_net *on = onload_net(net);
 	struct onload_ctx *ctx;
+	int err = -ENOMEM;
 
 	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
 	if (!ctx)
-		return NULL;
+		return ERR_PTR(err);
 	ctx->nslots = nslots;
+	ctx->unlimited = capable(CAP_IPC_LOCK);
+	ctx->user = get_uid(current_user());
+	err = onload_pages_charge(ctx, onload_slot_cost(ctx));
+	if (err)
+		goto err_user;
+	err = -ENOMEM;
 	ctx->slots = kvcalloc(nslots, sizeof(*ctx->slots), GFP_KERNEL_ACCOUNT);
 	ctx->slot_pages = kvcalloc(onload_slot_pages(ctx),
 				   sizeof(*ctx->slot_pages),
 				   GFP_KERNEL_ACCOUNT);
-	if (!ctx->slots || !ctx->slot_pages) {
-		kvfree(ctx->slot_pages);
-		kvfree(ctx->slots);
-		kfree(ctx);
-		return NULL;
-	}
+	if (!ctx->slots || !ctx->slot_pages)
+		goto err_slots;
 	refcount_set(&ctx->ref, 1);
 	mutex_init(&ctx->mutex);
 	spin_lock_init(&ctx->lock);
@@ -207,11 +245,18 @@ static struct onload_ctx *onload_ctx_alloc(struct net *net, u32 nslots)
 	ctx->tx_size = READ_ONCE(on->tx_ring);
 	ctx->rings_off = (u64)onload_slot_pages(ctx) << PAGE_SHIFT;
 	ctx->map_size = ctx->rings_off + nslots * onload_ctx_stride(ctx);
-	ctx->unlimited = capable(CAP_IPC_LOCK);
-	ctx->user = get_uid(current_user());
 	ctx->mm = current->mm;
 	mmgrab(ctx->mm);
 	return ctx;
+
+err_slots:
+	kvfree(ctx->slot_pages);
+	kvfree(ctx->slots);
+	onload_pages_uncharge(ctx, onload_slot_cost(ctx));
+err_user:
+	free_uid(ctx->user);
+	kfree(ctx);
+	return ERR_PTR(err);
 }
 
 /* One context a process, so many a user: enter it into the table. */
@@ -253,8 +298,8 @@ int onload_ctx_create(struct net *net, struct onload_context *req)
 	if (!req->nslots || req->nslots > ONLOAD_SLOTS_MAX || !current->mm)
 		return -EINVAL;
 	ctx = onload_ctx_alloc(net, req->nslots);
-	if (!ctx)
-		return -ENOMEM;
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
 	err = onload_ctx_enter(ctx);
 	if (err) {
 		onload_ctx_put(ctx);
@@ -399,6 +444,30 @@ void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
 	if (rings)
 		onload_rings_free(ctx, rings);
 	onload_ctx_put(ctx);
+}
+
+/**
+ * onload_ctx_hold() - keep the mapping from ending
+ * @ctx: whose flow is about to be leased
+ *
+ * Return: 0 until onload_ctx_unhold(), -ENXIO if it has ended.
+ */
+int onload_ctx_hold(struct onload_ctx *ctx)
+{
+	mutex_lock(&ctx->mutex);
+	if (!ctx->dead)
+		return 0;
+	mutex_unlock(&ctx->mutex);
+	return -ENXIO;
+}
+
+/**
+ * onload_ctx_unhold() - undo onload_ctx_hold()
+ * @ctx: the same
+ */
+void onload_ctx_unhold(struct onload_ctx *ctx)
+{
+	mutex_unlock(&ctx->mutex);
 }
 
 /**

@@ -51,8 +51,10 @@ struct onload_ctx_slot {
  * @slots_off: constant
  * @rings_off: constant
  * @map_size: constant
- * @mutex: guards @slots, @slot_pages, @dead and @mapped
+ * @mutex: guards @slots, @slot_pages, @dead, @mapped and @areas; held while
+ *	a lease is given
  * @mapped: mmap() has succeeded once
+ * @areas: of the address space; a second one exists while mremap() is refused
  * @dead: the mapping is gone: no more leases
  * @mapping: of the context's own inode, to take rings out of the mapping;
  *	valid while @dead is false
@@ -80,6 +82,7 @@ struct onload_ctx {
 
 	struct mutex mutex;	/* above */
 	bool mapped;
+	unsigned int areas;
 	bool dead;
 	struct address_space *mapping;
 	struct onload_ctx_slot *slots;
@@ -100,6 +103,8 @@ int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 		      struct onload_flow *flow);
 void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
 		       struct onload_flow *flow, bool give_back);
+int onload_ctx_hold(struct onload_ctx *ctx);
+void onload_ctx_unhold(struct onload_ctx *ctx);
 u32 onload_ctx_generation(struct onload_ctx *ctx);
 
 /* rings.c */

@@ -9,9 +9,9 @@
  *	  mmap_lock (copies from and to the user)
  *	    context's mutex
  *	      table of contexts
- *	  flow's lock (softirq)
- *	    context's lock (softirq)
- *	    wait queues
+ *	      flow's lock (softirq)
+ *	        context's lock (softirq)
+ *	        wait queues
  *	table lock (softirq)
  *
  * No two flows' locks, and no two sockets' locks, are ever held at once. The
@@ -142,7 +142,7 @@ static void onload_flow_work(struct work_struct *work)
 		onload_reclaim(flow, why);
 	/* The mapping is gone, and with it any thread in the slot. */
 	if (why == ONLOAD_R_UNMAP)
-		onload_detach(flow, true);
+		onload_detach_dead(flow);
 	onload_flow_put(flow);
 }
 

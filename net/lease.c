@@ -69,8 +69,6 @@ static enum onload_reason onload_ask(struct onload_flow *flow,
 
 	if (!READ_ONCE(on->lease))
 		return ONLOAD_R_DISABLED;
-	if (!flow->hashed)
-		return ONLOAD_R_NOT_STOCK;
 	/* Before the refusals that pass: it clamps the window. */
 	why = onload_export_check(flow, wnd_max);
 	/* Pairs with onload_flow_is_ready(). */
@@ -210,6 +208,29 @@ static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
 
 /**
  * onload_lease() - lease a flow to the current process
+/* Parts a flow from its context; socket locked, not leased */
+static void onload_part(struct onload_flow *flow, bool give_back)
+{
+	struct onload_ctx *ctx = flow->ctx;
+	bool put;
+
+	spin_lock_bh(&ctx->lock);
+	put = flow->watched;
+	if (put) {
+		list_del_init(&flow->watch_node);
+		flow->watched = false;
+	}
+	spin_unlock_bh(&ctx->lock);
+	flow->ctx = NULL;
+	WRITE_ONCE(flow->mm, NULL);
+	flow->slot = NULL;
+	flow->rings = NULL;
+	onload_ctx_detach(ctx, flow->slot_nr, flow, give_back);
+	/* Never the last: the socket has one. */
+	if (put)
+		onload_flow_put(flow);
+}
+
  * @flow: of the socket that was asked
  * @ctx: of the current process
  * @req: slot given, the rest filled in
@@ -224,22 +245,21 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 	int err = 0;
 
 	lock_sock(sk);
-	if (flow->ctx && flow->ctx != ctx) {
-		if (onload_flow_leased(flow)) {
-			err = onload_refused(flow, req, ONLOAD_R_FOREIGN);
-			goto out;
-		}
-		/* A former holder's; its threads cannot lease it again. */
-		release_sock(sk);
-		onload_detach(flow, false);
-		lock_sock(sk);
-	}
 	if (onload_flow_leased(flow)) {
-		err = -EALREADY;
+		err = flow->ctx == ctx ? -EALREADY :
+		      onload_refused(flow, req, ONLOAD_R_FOREIGN);
+		goto out;
+	}
+	/* Retired or disconnected: nobody would part it from a context. */
+	if (!flow->hashed) {
+		err = onload_refused(flow, req, ONLOAD_R_NOT_STOCK);
 		goto out;
 	}
 	if (!flow->ctx) {
 		err = onload_ctx_attach(ctx, req->slot, flow);
+	/* A former holder's; its threads cannot lease it again. */
+	if (flow->ctx && flow->ctx != ctx)
+		onload_part(flow, false);
 		if (err == -ENOBUFS || err == -ENOMEM)
 			err = onload_refused(flow, req, err == -ENOMEM ?
 					     ONLOAD_R_NOMEM : ONLOAD_R_MEMLOCK);
@@ -252,7 +272,12 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 
 	why = onload_give(flow, ctx, onload_net(flow->net));
 	if (why) {
+	/* If the mapping ends now, its end waits until it can see the lease. */
+	err = onload_ctx_hold(ctx);
+	if (err)
+		goto out;
 		err = onload_refused(flow, req, why);
+	onload_ctx_unhold(ctx);
 		goto out;
 	}
 	req->generation = flow->generation;
@@ -344,10 +369,11 @@ int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 		return -ESTALE;
 	}
 	corrupt = onload_take(flow, why);
-	release_sock(sk);
-
-	/* Pollers and sleepers in WAIT look again, at Linux's state. */
+	/* Pollers and sleepers in WAIT look again, at Linux's state. With the
+	 * lock: somebody who took over the callback since may read at once.
+	 */
 	sk->sk_data_ready(sk);
+	release_sock(sk);
 	onload_wake_all(flow);
 	if (!corrupt)
 		return 0;
@@ -387,26 +413,26 @@ int onload_handback(struct onload_flow *flow, u32 generation,
 void onload_detach(struct onload_flow *flow, bool give_back)
 {
 	struct sock *sk = flow->sk;
-	struct onload_ctx *ctx;
-	bool put = false;
 
 	lock_sock(sk);
-	ctx = flow->ctx;
-	if (ctx && flow->owner == ONLOAD_KERNEL) {
-		spin_lock_bh(&ctx->lock);
-		if (flow->watched) {
-			list_del_init(&flow->watch_node);
-			flow->watched = false;
-			put = true;
-		}
-		spin_unlock_bh(&ctx->lock);
-		flow->ctx = NULL;
-		WRITE_ONCE(flow->mm, NULL);
-		flow->slot = NULL;
-		flow->rings = NULL;
-		onload_ctx_detach(ctx, flow->slot_nr, flow, give_back);
-	}
+	if (flow->ctx && flow->owner == ONLOAD_KERNEL)
+		onload_part(flow, give_back);
 	release_sock(sk);
-	if (put)
-		onload_flow_put(flow);
+}
+
+/**
+ * onload_detach_dead() - part a flow from a context whose mapping has ended
+ * @flow: any; it may have got another context meanwhile, and keeps that
+ *
+ * Context: may sleep, socket not locked.
+ */
+void onload_detach_dead(struct onload_flow *flow)
+{
+	struct sock *sk = flow->sk;
+
+	lock_sock(sk);
+	if (flow->ctx && flow->owner == ONLOAD_KERNEL &&
+	    READ_ONCE(flow->ctx->dead))
+		onload_part(flow, true);
+	release_sock(sk);
 }
