@@ -74,22 +74,39 @@ static void onload_key_of_sk(struct onload_key *key, const struct sock *sk)
 	ipv6_addr_set_v4mapped(sk->sk_daddr, &key->remote);
 }
 
+/* Two sockets that are bound to different devices may share a tuple. */
+static bool onload_flow_match(const struct onload_flow *flow, struct net *net,
+			      const struct sock *sk, int dif, int sdif)
+{
+	if (!net_eq(flow->net, net))
+		return false;
+	if (sk)
+		return sk == flow->sk;
+	return inet_sk_bound_dev_eq(net, READ_ONCE(flow->sk->sk_bound_dev_if),
+				    dif, sdif);
+}
+
 /**
  * onload_flow_lookup() - find the flow of a segment
  * @net: where it arrived
  * @key: its addresses and ports, local and remote as the receiver sees them
+ * @sk: whose it is if that is known already, or NULL
+ * @dif: device that it arrived by
+ * @sdif: that device's slave in a VRF, or 0
  *
  * Context: RCU read side, which also bounds the use of the result.
  * Return: the flow or NULL.
  */
 struct onload_flow *onload_flow_lookup(struct net *net,
-				       const struct onload_key *key)
+				       const struct onload_key *key,
+				       const struct sock *sk, int dif,
+				       int sdif)
 {
 	struct onload_flow *flow;
 
 	hlist_for_each_entry_rcu(flow, onload_table_head(key), node)
 		if (onload_key_equal(&flow->key, key) &&
-		    net_eq(flow->net, net))
+		    onload_flow_match(flow, net, sk, dif, sdif))
 			return flow;
 	return NULL;
 }
@@ -108,8 +125,8 @@ struct onload_flow *onload_flow_get_sk(struct sock *sk)
 
 	onload_key_of_sk(&key, sk);
 	rcu_read_lock();
-	flow = onload_flow_lookup(sock_net(sk), &key);
-	if (flow && (flow->sk != sk || !refcount_inc_not_zero(&flow->ref)))
+	flow = onload_flow_lookup(sock_net(sk), &key, sk, 0, 0);
+	if (flow && !refcount_inc_not_zero(&flow->ref))
 		flow = NULL;
 	rcu_read_unlock();
 	return flow;

@@ -70,6 +70,7 @@ struct onload_key {
  * @owner: see there
  * @generation: of the lease
  * @why: reason that the pending @work is to give
+ * @extended: a segment came with IPv6 extension headers: no lease ever
  * @closed: nothing more is taken while the ring is drained
  * @watched: on the context's list
  * @rx_armed: a look at unread records is due
@@ -117,8 +118,8 @@ struct onload_flow {
 	struct onload_key key;
 	struct work_struct work;
 	atomic_t in_kernel;
-	bool ready;
 	atomic_t callers;
+	bool ready;
 	bool hashed;
 
 	struct onload_ctx *ctx;
@@ -131,6 +132,7 @@ struct onload_flow {
 	enum onload_owner owner;
 	u32 generation;
 	enum onload_reason why;
+	bool extended;
 	bool closed;
 	bool watched;
 	bool rx_armed;
@@ -170,12 +172,12 @@ struct onload_flow {
 /* ops.c: is this socket ours, and has it a flow? */
 struct onload_flow *onload_flow_of(const struct socket *sock);
 
-/* Both read without a lock: a hint, to be confirmed under one. */
-static inline bool onload_flow_leased(const struct onload_flow *flow)
 /* ops.c: around calls of ours that may sleep */
 struct onload_flow *onload_call_begin(const struct socket *sock);
 void onload_call_end(struct onload_flow *flow);
 
+/* Both read without a lock: a hint, to be confirmed under one. */
+static inline bool onload_flow_leased(const struct onload_flow *flow)
 {
 	return READ_ONCE(flow->owner) != ONLOAD_KERNEL;
 }
@@ -189,7 +191,9 @@ struct onload_flow *onload_flow_attach(struct socket *sock);
 int onload_flow_hash(struct onload_flow *flow);
 void onload_flow_unhash(struct onload_flow *flow);
 struct onload_flow *onload_flow_lookup(struct net *net,
-				       const struct onload_key *key);
+				       const struct onload_key *key,
+				       const struct sock *sk, int dif,
+				       int sdif);
 struct onload_flow *onload_flow_get_sk(struct sock *sk);
 void onload_flow_put(struct onload_flow *flow);
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);

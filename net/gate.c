@@ -12,6 +12,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/inet6_hashtables.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/tcp.h>
 #include <net/xfrm.h>
@@ -119,6 +120,18 @@ drop:
 	kfree_skb(skb);
 }
 
+/* Headers stand between IPv6's and TCP's: routing, authentication, options.
+ * Only Linux knows what they ask for, and they need not be linear. The peer
+ * repeats the segment, and may go on like that: no more leases.
+ */
+static void onload_gate_extended(struct onload_flow *flow, struct sk_buff *skb)
+{
+	WRITE_ONCE(flow->extended, true);
+	if (flow->owner == ONLOAD_LEASED)
+		onload_flow_queue(flow, ONLOAD_R_FILTER);
+	kfree_skb(skb);
+}
+
 static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 				const struct nf_hook_state *state, u32 hlen,
 				u8 dsfield, u8 ttl)
@@ -126,6 +139,8 @@ static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 	spin_lock(&flow->lock);
 	if (flow->owner == ONLOAD_KERNEL)
 		state->okfn(state->net, state->sk, skb);
+	else if (state->pf == NFPROTO_IPV6 && hlen != sizeof(struct ipv6hdr))
+		onload_gate_extended(flow, skb);
 	else
 		onload_gate_take(flow, skb, state->pf, hlen, dsfield, ttl);
 	spin_unlock(&flow->lock);
@@ -198,7 +213,8 @@ static void onload_gate_icmp(struct net *net, const struct sk_buff *skb,
 	ipv6_addr_set_v4mapped(h->ip.daddr, &key.remote);
 	key.lport = ports[0];
 	key.rport = ports[1];
-	flow = onload_flow_lookup(net, &key);
+	flow = onload_flow_lookup(net, &key, NULL, inet_iif(skb),
+				  inet_sdif(skb));
 	if (!flow)
 		return;
 	spin_lock(&flow->lock);
@@ -228,13 +244,9 @@ static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
 	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
-	flow = onload_flow_lookup(state->net, &key);
+	flow = onload_flow_lookup(state->net, &key, skb->sk, inet_iif(skb),
+				  inet_sdif(skb));
 	if (!flow)
-		return NF_ACCEPT;
-	if (skb->sk != flow->sk &&
-	    (skb->sk || !inet_sk_bound_dev_eq(state->net,
-					      flow->sk->sk_bound_dev_if,
-					      inet_iif(skb), inet_sdif(skb))))
 		return NF_ACCEPT;
 found:
 	return onload_gate(flow, skb, state, ip_hdrlen(skb),
@@ -260,13 +272,9 @@ static unsigned int onload_gate6(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	key.local = ip6->daddr;
 	key.remote = ip6->saddr;
-	flow = onload_flow_lookup(state->net, &key);
+	flow = onload_flow_lookup(state->net, &key, skb->sk, inet6_iif(skb),
+				  inet6_sdif(skb));
 	if (!flow)
-		return NF_ACCEPT;
-	if (skb->sk != flow->sk &&
-	    (skb->sk || !inet_sk_bound_dev_eq(state->net,
-					      flow->sk->sk_bound_dev_if,
-					      inet6_iif(skb), inet6_sdif(skb))))
 		return NF_ACCEPT;
 	return onload_gate(flow, skb, state, hlen, ipv6_get_dsfield(ip6),
 			   ip6->hop_limit);
@@ -290,6 +298,28 @@ static const struct nf_hook_ops onload_gate_ops[] = {
 #endif
 };
 
+/* Linux reassembles IPv6 behind LOCAL_IN: what it puts together would reach TCP
+ * without passing the gate. Before the hooks, as for connection tracking, the
+ * gate sees whole segments.
+ */
+static int onload_gate_register(struct net *net)
+{
+	int err = 0;
+
+#if IS_ENABLED(CONFIG_NF_DEFRAG_IPV6)
+	err = nf_defrag_ipv6_enable(net);
+	if (err)
+		return err;
+#endif
+	err = nf_register_net_hooks(net, onload_gate_ops,
+				    ARRAY_SIZE(onload_gate_ops));
+#if IS_ENABLED(CONFIG_NF_DEFRAG_IPV6)
+	if (err)
+		nf_defrag_ipv6_disable(net);
+#endif
+	return err;
+}
+
 /**
  * onload_gate_open() - let the gate stand in a namespace
  * @net: which; nothing happens if it stands there already
@@ -308,8 +338,7 @@ int onload_gate_open(struct net *net)
 		return 0;
 	mutex_lock(&on->gate_lock);
 	if (!on->gate_on) {
-		err = nf_register_net_hooks(net, onload_gate_ops,
-					    ARRAY_SIZE(onload_gate_ops));
+		err = onload_gate_register(net);
 		if (!err)
 			WRITE_ONCE(on->gate_on, true);
 	}
@@ -325,8 +354,12 @@ void onload_gate_close(struct net *net)
 {
 	struct onload_net *on = onload_net(net);
 
-	if (on->gate_on)
-		nf_unregister_net_hooks(net, onload_gate_ops,
-					ARRAY_SIZE(onload_gate_ops));
+	if (!on->gate_on)
+		return;
+	nf_unregister_net_hooks(net, onload_gate_ops,
+				ARRAY_SIZE(onload_gate_ops));
+#if IS_ENABLED(CONFIG_NF_DEFRAG_IPV6)
+	nf_defrag_ipv6_disable(net);
+#endif
 	on->gate_on = false;
 }

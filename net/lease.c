@@ -71,6 +71,8 @@ static enum onload_reason onload_ask(struct onload_flow *flow,
 		return ONLOAD_R_DISABLED;
 	/* Before the refusals that pass: it clamps the window. */
 	why = onload_export_check(flow, wnd_max);
+	if (READ_ONCE(flow->extended))
+		return ONLOAD_R_POLICY;
 	/* Pairs with onload_flow_is_ready(). */
 	if (!smp_load_acquire(&flow->ready))
 		return ONLOAD_R_ATTACH;
@@ -206,8 +208,6 @@ static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
 	}
 }
 
-/**
- * onload_lease() - lease a flow to the current process
 /* Parts a flow from its context; socket locked, not leased */
 static void onload_part(struct onload_flow *flow, bool give_back)
 {
@@ -231,6 +231,8 @@ static void onload_part(struct onload_flow *flow, bool give_back)
 		onload_flow_put(flow);
 }
 
+/**
+ * onload_lease() - lease a flow to the current process
  * @flow: of the socket that was asked
  * @ctx: of the current process
  * @req: slot given, the rest filled in
@@ -255,11 +257,11 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 		err = onload_refused(flow, req, ONLOAD_R_NOT_STOCK);
 		goto out;
 	}
-	if (!flow->ctx) {
-		err = onload_ctx_attach(ctx, req->slot, flow);
 	/* A former holder's; its threads cannot lease it again. */
 	if (flow->ctx && flow->ctx != ctx)
 		onload_part(flow, false);
+	if (!flow->ctx) {
+		err = onload_ctx_attach(ctx, req->slot, flow);
 		if (err == -ENOBUFS || err == -ENOMEM)
 			err = onload_refused(flow, req, err == -ENOMEM ?
 					     ONLOAD_R_NOMEM : ONLOAD_R_MEMLOCK);
@@ -270,14 +272,14 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 		goto out;
 	}
 
-	why = onload_give(flow, ctx, onload_net(flow->net));
-	if (why) {
 	/* If the mapping ends now, its end waits until it can see the lease. */
 	err = onload_ctx_hold(ctx);
 	if (err)
 		goto out;
-		err = onload_refused(flow, req, why);
+	why = onload_give(flow, ctx, onload_net(flow->net));
 	onload_ctx_unhold(ctx);
+	if (why) {
+		err = onload_refused(flow, req, why);
 		goto out;
 	}
 	req->generation = flow->generation;

@@ -93,7 +93,7 @@
 	X(OPTIONS, "socket-option", "a socket option that only Linux implements") \
 	X(ECN, "ecn", "explicit congestion notification is in use") \
 	X(CONGESTION, "congestion-control", "congestion control other than reno or cubic") \
-	X(POLICY, "policy", "IPsec policy, TTL security or a conntrack helper") \
+	X(POLICY, "policy", "IPsec policy, TTL security, a conntrack helper or IPv6 extension headers") \
 	X(DISABLED, "disabled", "net.onload.lease is 0") \
 	/* reclaims that the library asked for */ \
 	X(FIN, "fin", "the peer has closed") \
