@@ -65,7 +65,7 @@ else
 		tail -n 30 "$out/fuzz.log" | sed 's/^/# /'
 		broken "fuzz"
 	fi
-	guest api api.sh readiness.sh badinput.sh share.sh reuse.sh signals.sh busybox.sh idle-memory.sh module.sh
+	guest api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh idle-memory.sh module.sh
 	guest stream stream.sh
 	guest harm kill.sh stall.sh firewall.sh
 fi
