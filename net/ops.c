@@ -394,15 +394,15 @@ static int onload_retire(struct socket *sock)
 	return 0;
 }
 
-static int onload_op_setsockopt(struct socket *sock, int level, int optname,
-				sockptr_t optval, unsigned int optlen)
+/* Apart from ours: the data path shall not save registers for it. */
+static noinline int onload_linux_setsockopt(struct socket *sock, int level,
+					    int optname, sockptr_t optval,
+					    unsigned int optlen)
 {
 	struct onload_flow *flow;
 	const struct proto_ops *ops;
 	int err;
 
-	if (level == SOL_ONLOAD)
-		return onload_setsockopt(sock, optname, optval, optlen);
 	if ((level == SOL_TCP && optname == TCP_ULP) ||
 	    (level == SOL_IPV6 && optname == IPV6_ADDRFORM)) {
 		err = onload_retire(sock);
@@ -418,6 +418,14 @@ static int onload_op_setsockopt(struct socket *sock, int level, int optname,
 	err = ops->setsockopt(sock, level, optname, optval, optlen);
 	onload_leave(flow);
 	return err;
+}
+
+static int onload_op_setsockopt(struct socket *sock, int level, int optname,
+				sockptr_t optval, unsigned int optlen)
+{
+	if (level == SOL_ONLOAD)
+		return onload_setsockopt(sock, optname, optval, optlen);
+	return onload_linux_setsockopt(sock, level, optname, optval, optlen);
 }
 
 static int onload_base_setsockopt(struct socket *sock, int level, int optname,

@@ -55,7 +55,7 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 
 	if (optlen < sizeof(req))
 		return -EINVAL;
-	if (copy_from_sockptr(&req, optval, sizeof(req)))
+	if (onload_copy_small(&req, optval, 0, sizeof(req)))
 		return -EFAULT;
 	if (!flow || READ_ONCE(flow->slot_nr) != req.slot)
 		return -ESTALE;

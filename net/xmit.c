@@ -14,6 +14,7 @@
 #include "family.h"
 #include "flow.h"
 #include "lease.h"
+#include "sockopt.h"
 #include "watch.h"
 #include "xmit.h"
 
@@ -54,14 +55,13 @@ static unsigned int onload_headroom(struct sock *sk)
 	unsigned int room = MAX_TCP_HEADER;
 	const struct dst_entry *dst;
 
-	rcu_read_lock();
+	/* The socket is locked, and its route with it. */
 	dst = __sk_dst_get(sk);
 	if (dst)
 		room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
 		       inet_csk(sk)->icsk_af_ops->net_header_len +
 		       inet_csk(sk)->icsk_ext_hdr_len +
 		       sizeof(struct tcphdr) + TCPOLEN_TSTAMP_ALIGNED;
-	rcu_read_unlock();
 	return room;
 }
 
@@ -283,8 +283,8 @@ int onload_kick(struct onload_flow *flow, sockptr_t optval,
 		return -EINVAL;
 	for (i = 0; i < n; i++) {
 		err = -EFAULT;
-		if (copy_from_sockptr_offset(&seg, optval, i * sizeof(seg),
-					     sizeof(seg)))
+		if (onload_copy_small(&seg, optval, i * sizeof(seg),
+				      sizeof(seg)))
 			break;
 		if (seg.fd != ONLOAD_SEG_SELF)
 			err = onload_seg_fd(&seg);
