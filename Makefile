@@ -52,6 +52,10 @@ bench: deps
 debug-kernel kcsan-kernel: deps
 	scripts/debug-kernel.sh build $(@:-kernel=)
 
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	$(MAKE) -C selftests/native fuzz SECONDS=$(FUZZ_SECONDS)
+
 style: deps
 	scripts/style.sh
 
@@ -73,9 +77,10 @@ help:
 	@echo 'make install    with DESTDIR=, PREFIX=$(PREFIX); the module goes to the kernel of KDIR'
 	@echo 'make deps       install the Debian packages that everything here needs (root)'
 	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
+	@echo 'make fuzz       the fuzzer of user-level TCP, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make style      checkpatch, sparse, clang-format, cppcheck'
 	@echo 'make debug-kernel, kcsan-kernel'
 	@echo '                a kernel which checks itself, for selftests/vm/run --kernel debug'
 	@echo 'make clean      all but those kernels; make distclean: all'
 
-.PHONY: all modules lib tools install deps check demo bench debug-kernel kcsan-kernel style clean distclean help
+.PHONY: all modules lib tools install deps check fuzz demo bench debug-kernel kcsan-kernel style clean distclean help
