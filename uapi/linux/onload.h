@@ -256,9 +256,9 @@ struct onload_flow_const {
 struct onload_slot {
 	/* user level commits, the kernel reclaims */
 	__u64	word;
-	/* Sticky: up means that somebody may sleep, so the kernel wakes on
-	 * arrival. The kernel raises it in poll and WAIT; only the library
-	 * clears it, while it spins.
+	/* Sticky: up means that somebody may poll, to be woken on arrival.
+	 * The kernel raises it in poll; only the library clears it, while it
+	 * spins.
 	 */
 	__u32	need_wake;
 	__u32	reserved0[13];
