@@ -30,7 +30,6 @@
 
 #include "family.h"
 #include "flow.h"
-#include "gate.h"
 #include "lease.h"
 #include "watch.h"
 #include "xmit.h"
@@ -153,14 +152,30 @@ void onload_flow_put(struct onload_flow *flow)
 static void onload_flow_work(struct work_struct *work)
 {
 	struct onload_flow *flow = container_of(work, struct onload_flow, work);
-	enum onload_reason why = READ_ONCE(flow->why);
+	enum onload_reason why = xchg(&flow->why, ONLOAD_R_NONE);
 
-	if (why != ONLOAD_R_DELACK || !onload_acknowledge(flow))
+	/* None: the lease that it was about has ended meanwhile. */
+	if (why && (why != ONLOAD_R_DELACK || !onload_acknowledge(flow)))
 		onload_reclaim(flow, why);
 	/* The mapping is gone, and with it any thread in the slot. */
 	if (why == ONLOAD_R_UNMAP)
 		onload_detach_dead(flow);
 	onload_flow_put(flow);
+}
+
+/**
+ * onload_flow_because() - set the reason that queued work is to give
+ * @flow: any
+ * @why: the reason, or ONLOAD_R_NONE at the beginning of a lease
+ *
+ * Of two reasons the unmapping survives: it detaches.
+ */
+void onload_flow_because(struct onload_flow *flow, enum onload_reason why)
+{
+	enum onload_reason old = READ_ONCE(flow->why);
+
+	while (old != ONLOAD_R_UNMAP && !try_cmpxchg(&flow->why, &old, why))
+		;
 }
 
 /**
@@ -170,9 +185,7 @@ static void onload_flow_work(struct work_struct *work)
  */
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why)
 {
-	/* Of two reasons the unmapping must survive: it detaches. */
-	if (READ_ONCE(flow->why) != ONLOAD_R_UNMAP)
-		WRITE_ONCE(flow->why, why);
+	onload_flow_because(flow, why);
 	refcount_inc(&flow->ref);
 	if (!queue_work(onload_wq, &flow->work))
 		onload_flow_put(flow);
@@ -231,15 +244,10 @@ static void onload_flow_is_ready(struct rcu_head *rcu)
  * A grace period later no softirq is left that looked before the flow was
  * there; @flow->ready says so. Nobody is kept waiting for it.
  *
- * Context: socket locked, may sleep.
- * Return: 0 or the error of registering the gate.
+ * Context: socket locked, the gate is open.
  */
-int onload_flow_hash(struct onload_flow *flow)
+void onload_flow_hash(struct onload_flow *flow)
 {
-	int err = onload_gate_open(flow->net);
-
-	if (err)
-		return err;
 	onload_key_of_sk(&flow->key, flow->sk);
 	spin_lock_bh(&onload_table_lock);
 	hlist_add_head_rcu(&flow->node, onload_table_head(&flow->key));
@@ -247,7 +255,6 @@ int onload_flow_hash(struct onload_flow *flow)
 	WRITE_ONCE(flow->hashed, true);
 	refcount_inc(&flow->ref);
 	call_rcu(&flow->rcu, onload_flow_is_ready);
-	return 0;
 }
 
 /**

@@ -69,7 +69,7 @@ struct onload_key {
  *	lock, wait queues
  * @owner: see there
  * @generation: of the lease
- * @why: reason that the pending @work is to give
+ * @why: reason that the pending @work is to give; atomic
  * @extended: a segment came with IPv6 extension headers: no lease ever
  * @closed: nothing more is taken while the ring is drained
  * @watched: on the context's list
@@ -188,7 +188,7 @@ static inline bool onload_flow_mine(const struct onload_flow *flow)
 }
 
 struct onload_flow *onload_flow_attach(struct socket *sock);
-int onload_flow_hash(struct onload_flow *flow);
+void onload_flow_hash(struct onload_flow *flow);
 void onload_flow_unhash(struct onload_flow *flow);
 struct onload_flow *onload_flow_lookup(struct net *net,
 				       const struct onload_key *key,
@@ -196,6 +196,7 @@ struct onload_flow *onload_flow_lookup(struct net *net,
 				       int sdif);
 struct onload_flow *onload_flow_get_sk(struct sock *sk);
 void onload_flow_put(struct onload_flow *flow);
+void onload_flow_because(struct onload_flow *flow, enum onload_reason why);
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);
 int onload_flow_init(void);
 void onload_flow_uninit(void);

@@ -53,7 +53,7 @@ bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st)
 		if (ONLOAD_W_GEN(word) != flow->generation ||
 		    !(word & ONLOAD_W_USER))
 			return false;
-		memcpy(st, &slot->state[word & 1], sizeof(*st));
+		onload_copy_shared(st, &slot->state[word & 1], sizeof(*st));
 		/* The copy before the second look, as a seqlock's reader. */
 		smp_rmb();
 		if (READ_ONCE(slot->word) == word)
@@ -94,8 +94,8 @@ static s64 onload_mono_offset(void)
 static void onload_begin(struct onload_flow *flow,
 			 const struct onload_tcp_state *st, u32 generation)
 {
-	flow->generation = generation;
-	flow->why = ONLOAD_R_NONE;
+	WRITE_ONCE(flow->generation, generation);
+	onload_flow_because(flow, ONLOAD_R_NONE);
 	flow->closed = false;
 	flow->rx_cons = st->rx_cons;
 	flow->rx_data = flow->rx_prod;
@@ -173,7 +173,7 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	spin_unlock_bh(&flow->lock);
 
 	flow->leased_at = jiffies;
-	flow->holder = task_tgid_nr(current);
+	WRITE_ONCE(flow->holder, task_tgid_nr(current));
 	return ONLOAD_R_NONE;
 }
 
@@ -330,7 +330,7 @@ static bool onload_take(struct onload_flow *flow, enum onload_reason why)
 	word = xchg(&slot->word, (u64)(flow->generation + 1) << 32);
 	spin_unlock_bh(&flow->lock);
 
-	memcpy(&st, &slot->state[word & 1], sizeof(st));
+	onload_copy_shared(&st, &slot->state[word & 1], sizeof(st));
 	if (ONLOAD_W_GEN(word) != flow->generation || !(word & ONLOAD_W_USER))
 		err = -EBADMSG;
 	else

@@ -556,24 +556,30 @@ static void __init onload_ops_copy(struct proto_ops *ops,
  *
  * inet6_stream_ops is not exported, so a socket lends us its own.
  *
- * Return: 0.
+ * Return: 0, also where the host has no IPv6; or a negative error.
  */
 int __init onload_ops_init(void)
 {
+#if IS_ENABLED(CONFIG_IPV6)
 	struct socket *sock;
+	int err;
+#endif
 
 	onload_ops_copy(&onload_ops4, &inet_stream_ops);
 	onload_prot4 = tcp_prot;
 	onload_prot4.diag_destroy = onload_diag_destroy;
 #if IS_ENABLED(CONFIG_IPV6)
-	if (!sock_create_kern(&init_net, AF_INET6, SOCK_STREAM, IPPROTO_TCP,
-			      &sock)) {
-		onload_linux6 = sock->ops;
-		sock_release(sock);
-		onload_ops_copy(&onload_ops6, onload_linux6);
-		onload_prot6 = tcpv6_prot;
-		onload_prot6.diag_destroy = onload_diag_destroy;
-	}
+	err = sock_create_kern(&init_net, AF_INET6, SOCK_STREAM, IPPROTO_TCP,
+			       &sock);
+	if (err == -EAFNOSUPPORT)
+		return 0;
+	if (err)
+		return err;
+	onload_linux6 = sock->ops;
+	sock_release(sock);
+	onload_ops_copy(&onload_ops6, onload_linux6);
+	onload_prot6 = tcpv6_prot;
+	onload_prot6.diag_destroy = onload_diag_destroy;
 #endif
 	return 0;
 }

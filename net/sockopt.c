@@ -10,6 +10,7 @@
 #include "context.h"
 #include "family.h"
 #include "flow.h"
+#include "gate.h"
 #include "lease.h"
 #include "sockopt.h"
 #include "stats.h"
@@ -154,10 +155,18 @@ static struct onload_flow *onload_lease_flow(struct socket *sock)
 	err = -EOPNOTSUPP;
 	if (!onload_is_ours(sock) || !onload_prot(sk))
 		goto out;
+	/* All that can fail comes first: a flow without its place in the
+	 * table could never be leased.
+	 */
+	err = onload_gate_open(sock_net(sk));
+	if (err)
+		goto out;
 	err = -ENOMEM;
 	flow = onload_flow_attach(sock);
-	if (flow)
-		err = onload_flow_hash(flow);
+	if (!flow)
+		goto out;
+	onload_flow_hash(flow);
+	err = 0;
 out:
 	if (!err)
 		atomic_inc(&flow->callers);
