@@ -404,7 +404,11 @@ int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 	flow->slot = page_address(ctx->slot_pages[offset >> PAGE_SHIFT]) +
 		     offset_in_page(offset);
 	flow->rings = s->rings;
-	flow->slot_nr = slot;
+	WRITE_ONCE(flow->slot_nr, slot);
+	/* That of another context; of this one onload_ctx_die() speaks, which
+	 * finds the flow from the next line on.
+	 */
+	WRITE_ONCE(flow->why, ONLOAD_R_NONE);
 	s->flow = flow;
 	refcount_inc(&ctx->ref);
 	flow->ctx = ctx;

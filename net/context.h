@@ -2,9 +2,11 @@
 #ifndef ONLOAD_CONTEXT_H
 #define ONLOAD_CONTEXT_H
 
+#include <linux/compiler.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/workqueue.h>
 
 #include <linux/onload.h>
@@ -114,6 +116,16 @@ struct onload_rings *onload_rings_alloc(struct onload_ctx *ctx);
 void onload_rings_free(struct onload_ctx *ctx, struct onload_rings *rings);
 struct page *onload_rings_page(const struct onload_ctx *ctx,
 			       const struct onload_rings *rings, u64 offset);
+
+/* Copy from memory that a process may be writing */
+static inline void onload_copy_shared(void *to, const void *from, size_t len)
+{
+	/* The race is intended. What counts is that each byte is read once:
+	 * the compiler must not come back for a field after it was checked.
+	 */
+	data_race(memcpy(to, from, len));
+	barrier();
+}
 
 /* Bytes that one slot's rings take in the mapping */
 static inline u64 onload_ctx_stride(const struct onload_ctx *ctx)

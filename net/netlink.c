@@ -61,15 +61,18 @@ static int onload_put_flow(struct sk_buff *msg, const struct onload_flow *flow)
 	u32 i;
 
 	if (onload_flow_leased(flow) &&
-	    nla_put_u32(msg, ONLOAD_A_PID, flow->holder))
+	    nla_put_u32(msg, ONLOAD_A_PID, READ_ONCE(flow->holder)))
 		return -EMSGSIZE;
 	nest = nla_nest_start(msg, ONLOAD_A_REASONS);
 	if (!nest)
 		return -EMSGSIZE;
-	for (i = 0; i < ONLOAD_R_MAX; i++)
-		if (flow->reasons[i] &&
-		    onload_put_reason(msg, i, flow->reasons[i]))
+	for (i = 0; i < ONLOAD_R_MAX; i++) {
+		/* For display, as onload_glance() */
+		u32 count = data_race(flow->reasons[i]);
+
+		if (count && onload_put_reason(msg, i, count))
 			return -EMSGSIZE;
+	}
 	nla_nest_end(msg, nest);
 	return 0;
 }
@@ -230,9 +233,11 @@ static void onload_open_bytes(struct net *net, u64 *rx, u64 *tx)
 				continue;
 			read_lock(&sk->sk_callback_lock);
 			if (sk->sk_socket && onload_is_ours(sk->sk_socket)) {
-				*rx += tcp_sk(sk)->bytes_received;
-				*tx += tcp_sk(sk)->bytes_sent -
-				       tcp_sk(sk)->bytes_retrans;
+				const struct tcp_sock *tp = tcp_sk(sk);
+
+				*rx += onload_glance(&tp->bytes_received);
+				*tx += onload_glance(&tp->bytes_sent) -
+				       onload_glance(&tp->bytes_retrans);
 			}
 			read_unlock(&sk->sk_callback_lock);
 		}

@@ -28,19 +28,21 @@
 
 static bool onload_record_room(struct onload_flow *flow, u32 need)
 {
+	/* A drain moves it on meanwhile: what is seen is free, or less. */
+	u32 cons = READ_ONCE(flow->rx_cons);
 	u32 size = flow->ctx->rx_size;
 	struct onload_tcp_state st;
 
-	if (flow->rx_prod - flow->rx_cons + need <= size)
+	if (flow->rx_prod - cons + need <= size)
 		return true;
 	if (flow->owner != ONLOAD_LEASED || !onload_peek(flow, &st))
 		return false;
 	/* Given back can only be what lies between the two. */
-	if (flow->rx_prod - st.rx_cons > flow->rx_prod - flow->rx_cons ||
+	if (flow->rx_prod - st.rx_cons > flow->rx_prod - cons ||
 	    st.rx_cons & (ONLOAD_REC_ALIGN - 1))
 		return false;
 	WRITE_ONCE(flow->rx_cons, st.rx_cons);
-	return flow->rx_prod - flow->rx_cons + need <= size;
+	return flow->rx_prod - st.rx_cons + need <= size;
 }
 
 /**
@@ -64,7 +66,7 @@ bool onload_record_put(struct onload_flow *flow, const struct sk_buff *skb,
 	};
 	u8 *to;
 
-	if (skb->len > ONLOAD_REC_MAX || flow->closed ||
+	if (skb->len > ONLOAD_REC_MAX || READ_ONCE(flow->closed) ||
 	    !onload_record_room(flow, need))
 		return false;
 	to = flow->rings->rx + (flow->rx_prod & (flow->ctx->rx_size - 1));
@@ -134,8 +136,8 @@ static int onload_record_get(struct onload_flow *flow, u32 pos, u32 end,
 
 	if (end - pos < ONLOAD_REC_SIZE(sizeof(*th)))
 		return -EBADMSG;
-	memcpy(rec, from, sizeof(*rec));
-	memcpy(th, from + sizeof(*rec), sizeof(*th));
+	onload_copy_shared(rec, from, sizeof(*rec));
+	onload_copy_shared(th, from + sizeof(*rec), sizeof(*th));
 	if (rec->len < sizeof(*th) || rec->len > ONLOAD_REC_MAX ||
 	    ONLOAD_REC_SIZE(rec->len) > end - pos)
 		return -EBADMSG;

@@ -114,7 +114,8 @@ void onload_stat_close(struct sock *sk)
  * @sk: its sock, referenced
  * @info: to be filled
  *
- * While the flow is leased the totals are those of its beginning.
+ * While the flow is leased the totals are those of its beginning. They are
+ * read while others count on.
  */
 void onload_stat_info(const struct onload_flow *flow, struct sock *sk,
 		      struct onload_info *info)
@@ -122,15 +123,16 @@ void onload_stat_info(const struct onload_flow *flow, struct sock *sk,
 	const struct tcp_sock *tp = tcp_sk(sk);
 
 	memset(info, 0, sizeof(*info));
-	info->rx_all = tp->bytes_received;
-	info->tx_all = tp->bytes_sent - tp->bytes_retrans;
+	info->rx_all = onload_glance(&tp->bytes_received);
+	info->tx_all = onload_glance(&tp->bytes_sent) -
+		       onload_glance(&tp->bytes_retrans);
 	if (!flow)
 		return;
 	info->leased = onload_flow_leased(flow);
 	info->reason = READ_ONCE(flow->reason);
-	info->leases = flow->leases;
-	info->reclaims = flow->reclaims;
-	info->refusals = flow->refusals;
-	info->rx_user = flow->rx_user;
-	info->tx_user = flow->tx_user;
+	info->leases = onload_glance(&flow->leases);
+	info->reclaims = onload_glance(&flow->reclaims);
+	info->refusals = onload_glance(&flow->refusals);
+	info->rx_user = onload_glance(&flow->rx_user);
+	info->tx_user = onload_glance(&flow->tx_user);
 }

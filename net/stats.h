@@ -2,6 +2,8 @@
 #ifndef ONLOAD_STATS_H
 #define ONLOAD_STATS_H
 
+#include <linux/compiler.h>
+
 #include <linux/onload.h>
 
 struct onload_flow;
@@ -15,5 +17,12 @@ void onload_stat_close(struct sock *sk);
 void onload_stat_info(const struct onload_flow *flow, struct sock *sk,
 		      struct onload_info *info);
 const char *onload_reason_word(enum onload_reason why);
+
+/* A count, for display only, without the lock of those who count */
+static inline u64 onload_glance(const u64 *count)
+{
+	/* A number of a moment ago will do, nothing is decided by it. */
+	return data_race(*count);
+}
 
 #endif

@@ -98,6 +98,7 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 	u32 now = (u32)ktime_to_ms(ktime_get());
 	struct sock *sk = flow->sk;
 	struct onload_tcp_state st;
+	u32 sent;
 	s32 left;
 
 	flow->rx_armed = false;
@@ -109,9 +110,13 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 		       flow->generation ? ONLOAD_R_NONE : ONLOAD_R_TERM;
 	}
 
+	/* Moves on under the socket's lock; what is missed now arms the watch
+	 * again.
+	 */
+	sent = READ_ONCE(flow->sent);
 	/* Payload, or acknowledgements for which bytes wait to be sent */
 	if ((s32)(flow->rx_data - st.rx_proc) > 0 ||
-	    (flow->rx_prod != st.rx_proc && st.write_seq != flow->sent)) {
+	    (flow->rx_prod != st.rx_proc && st.write_seq != sent)) {
 		if ((s32)(flow->watch_mark - st.rx_proc) > 0) {
 			if (idle >= term)
 				return ONLOAD_R_TERM;
@@ -125,7 +130,7 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 	}
 
 	/* A deadline that is none, or far off, is like a passed one. */
-	if (flow->acked != flow->sent) {
+	if (flow->acked != sent) {
 		left = st.rto_at_ms - now;
 		if (left <= 0 || left > ONLOAD_DEADLINE_MAX)
 			return ONLOAD_R_RTO;
