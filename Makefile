@@ -40,6 +40,16 @@ check: deps
 	$(MAKE) all
 	selftests/check.sh
 
+# For as long as one likes, with new seeds: make soak MINUTES=10 [KERNEL=stock]
+MINUTES ?= 10
+KERNEL ?= debug
+soak: deps
+	$(MAKE) all
+	$(MAKE) -s -C selftests all
+	[ "$(KERNEL)" = stock ] || scripts/debug-kernel.sh build $(KERNEL)
+	selftests/vm/run --kernel $(KERNEL) --timeout $$(($(MINUTES) * 60 + 900)) -- \
+		env SOAK_MINUTES=$(MINUTES) $(if $(SEED),SOAK_SEED=$(SEED)) selftests/soak.sh
+
 demo: deps
 	$(MAKE) all
 	selftests/demo.sh
@@ -77,10 +87,11 @@ help:
 	@echo 'make install    with DESTDIR=, PREFIX=$(PREFIX); the module goes to the kernel of KDIR'
 	@echo 'make deps       install the Debian packages that everything here needs (root)'
 	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
+	@echo 'make soak       MINUTES=10 [KERNEL=stock] [SEED=n]: streams and deaths at random, in the debug kernel'
 	@echo 'make fuzz       the fuzzer of user-level TCP, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make style      checkpatch, sparse, clang-format, cppcheck'
 	@echo 'make debug-kernel, kcsan-kernel'
 	@echo '                a kernel which checks itself, for selftests/vm/run --kernel debug'
 	@echo 'make clean      all but those kernels; make distclean: all'
 
-.PHONY: all modules lib tools install deps check fuzz demo bench debug-kernel kcsan-kernel style clean distclean help
+.PHONY: all modules lib tools install deps check soak fuzz demo bench debug-kernel kcsan-kernel style clean distclean help
