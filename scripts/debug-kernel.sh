@@ -42,7 +42,7 @@ configure() {
 		CONFIG_*) grep -qxF "$line" .config ;;
 		'# CONFIG_'*' is not set') line=${line#\# } && ! grep -q "^${line%% *}=" .config ;;
 		esac || { echo "debug-kernel: not in the configuration: $line" >&2; missing=1; }
-	done < <(tac "${fragments[@]}" | awk '{ name = $1 == "#" ? $2 : $1; sub(/=.*/, "", name) } !seen[name]++')
+	done < <(cat "${fragments[@]}" | tac | awk '{ name = $1 == "#" ? $2 : $1; sub(/=.*/, "", name) } !seen[name]++')
 	[ $missing = 0 ] || exit 1
 }
 
