@@ -13,6 +13,7 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 out=$top/build/check
 scale=${CHECK_SCALE:-1}
 passed=0 failed=0 skipped=0
+totals= # what tests count besides results, in lines "# total: ..."
 started=$SECONDS
 
 mkdir -p "$out" && cd "$top" || exit 1
@@ -34,6 +35,7 @@ show() {
 		$0 ~ bad { f++ }
 		$0 ~ ok { if (/# SKIP/) s++; else p++ }
 		END { print p + 0, f + 0, s + 0 }' "$out/$name.log")
+	totals+=$(sed -n 's/^ *# total: /\n# /p' "$out/$name.log")
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	if [ "$rc" -ge 123 ] && [ "$rc" -le 125 ]; then
 		# The guest's verdict counts whatever the tests say.
@@ -59,6 +61,7 @@ if [ -n "${CHECK_ONLY:-}" ]; then
 	guest only $CHECK_ONLY
 else
 	show native '' make -s -C selftests/native check
+	show model '' selftests/model.sh
 	if make -s fuzz >"$out/fuzz.log" 2>&1; then
 		executions=$(awk '/number_of_executed_units/ { print $2 }' "$out/fuzz.log")
 		echo "ok fuzz: ${executions:-unknown} executions"
@@ -72,6 +75,7 @@ else
 	guest harm kill.sh stall.sh firewall.sh
 fi
 
+[ -z "$totals" ] || echo -e "${totals#\\n}"
 echo "# $((SECONDS - started)) s"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
