@@ -27,7 +27,7 @@
 #define ONLOADPROTO_UDP6	0x111	/* like IPPROTO_UDP, IPv6 */
 
 /* Changes whenever the layout below does; a mismatch is EPROTO. */
-#define ONLOAD_ABI	1
+#define ONLOAD_ABI	2
 #define ONLOAD_MAGIC	0x4f4c4431	/* "OLD1" */
 
 /* Socket option level. An af_onload.ko that is older, or a plain socket,
@@ -51,6 +51,10 @@
  *		RLIMIT_MEMLOCK; ENOMEM; EALREADY it is leased.
  * HANDBACK set  struct onload_handback: gives the lease back. ESTALE if the
  *		kernel has taken it already (not an error for the caller).
+ *		With ONLOAD_L_WIRE a lease may begin without being asked for
+ *		again, once the system call that follows a refusal is over or
+ *		in WAIT: the slot's word tells, and the next LEASE then returns
+ *		0 and the lease's generation.
  * DETACH   set  __u32 slot: the library is out of the slot; lease and rings
  *		are given back. EINVAL, ESTALE.
  * KICK     set  array of at most ONLOAD_KICK_MAX struct onload_seg; the
@@ -61,6 +65,12 @@
  * WAIT     set  struct onload_wait: arms and sleeps until one of the events,
  *		the loss of the lease, the time-out or a signal. 0; ESTALE not
  *		leased (now or any more); ETIMEDOUT; EINTR, ERESTARTSYS.
+ * WAKE     set  __u32 generation: of a wire; whoever sleeps at the other end
+ *		and has asked for it (head.wake) looks again. ESTALE.
+ * GROW     set  __u32 generation: of a wire; makes the ring of this end's
+ *		bytes four times as long. The result is its size as a power of
+ *		two. EMSGSIZE it is as long as the limit; ENOBUFS beyond
+ *		RLIMIT_MEMLOCK; ENOMEM; ESTALE.
  * INFO     get  struct onload_info: never fails on a socket of ours.
  */
 #define ONLOAD_CONTEXT	1
@@ -70,6 +80,8 @@
 #define ONLOAD_KICK	5
 #define ONLOAD_WAIT	6
 #define ONLOAD_INFO	7
+#define ONLOAD_WAKE	8
+#define ONLOAD_GROW	9
 
 /*
  * Why a lease was refused, or why it ended. One list for the kernel, the
@@ -95,6 +107,7 @@
 	X(CONGESTION, "congestion-control", "congestion control other than reno or cubic") \
 	X(POLICY, "policy", "IPsec policy, TTL security, a conntrack helper or IPv6 extension headers") \
 	X(DISABLED, "disabled", "net.onload.lease is 0") \
+	X(WIRE, "wire", "the other end is on this host: waiting for it, or moving to a wire") \
 	/* reclaims that the library asked for */ \
 	X(FIN, "fin", "the peer has closed") \
 	X(RST, "rst", "a reset or SYN arrived") \
@@ -107,6 +120,7 @@
 	/* reclaims that it did not ask for */ \
 	X(SYSCALL, "syscall", "the process used a call that the library does not speak") \
 	X(FOREIGN, "foreign", "another process used the socket") \
+	X(PEER, "peer", "the other end has left the wire") \
 	X(CLOSE, "close", "the socket was closed") \
 	X(UNMAP, "unmap", "exit, exec, kill or munmap") \
 	X(TERM, "term", "the application left records unread for the lease term") \
@@ -121,6 +135,27 @@
 	X(CORRUPT, "corrupt", "the shared state was nonsense: connection reset") \
 	X(NETNS, "netns", "the module or namespace is going away")
 
+/* Why a flow is not on a wire: X(NAME, "word", "text"), as above */
+#define ONLOAD_WIRES(X) \
+	X(NONE, "none", "no lease was asked for, or none was given") \
+	X(YES, "wire", "it is") \
+	X(OFF, "off", "net.onload.wire is 0 at one end") \
+	X(REMOTE, "remote", "the other end is not on this host, or in another namespace") \
+	X(PLAIN, "plain", "the other end is not a socket of ours") \
+	X(LIBRARY, "library", "the library at this end does not know wires") \
+	X(SELF, "self", "the socket is connected to itself") \
+	X(OPTIONS, "options", "a socket option or policy at this end that a wire cannot honour") \
+	X(MEMORY, "memory", "no memory, or beyond RLIMIT_MEMLOCK") \
+	X(WAITING, "waiting", "the other end has not asked for a lease yet, or is busy") \
+	X(TIMEOUT, "timeout", "the other end was waited for in vain")
+
+enum onload_wire_why {
+#define X(name, word, text) ONLOAD_X_##name,
+	ONLOAD_WIRES(X)
+#undef X
+	ONLOAD_X_MAX
+};
+
 enum onload_reason {
 #define X(name, word, text) ONLOAD_R_##name,
 	ONLOAD_REASONS(X)
@@ -130,8 +165,10 @@ enum onload_reason {
 
 /* getsockopt(CONTEXT). The caller sets abi and nslots, the kernel the rest.
  * mmap() of the descriptor takes exactly (map_size, PROT_READ | PROT_WRITE,
- * MAP_SHARED, offset 0), once: else EINVAL, EBUSY. The descriptor may be
- * closed then; the context lives as long as the mapping.
+ * MAP_SHARED, offset 0), once, and (nslots * wire_stride, PROT_READ,
+ * MAP_SHARED, offset map_size), once, without which there are no wires: else
+ * EINVAL, EBUSY. The descriptor may be closed then; the context lives as long
+ * as the first mapping.
  */
 #define ONLOAD_SLOTS_MAX	65536
 
@@ -144,6 +181,8 @@ struct onload_context {
 	__u32	slots_off;	/* of slot 0 in the mapping; they are adjacent */
 	__u64	rings_off;	/* of the rings of slot 0 in the mapping */
 	__u64	map_size;
+	__u64	wire_off;	/* of the wire area of slot 0 in the mapping */
+	__u64	wire_stride;	/* bytes from one slot's wire area to the next */
 };
 
 /*
@@ -186,6 +225,54 @@ struct onload_rec {
 				 ((seq) & ONLOAD_W_SEQ))
 #define ONLOAD_W_NEXT(w)	(((w) & ~ONLOAD_W_SEQ) | \
 				 (((w) + 1) & ONLOAD_W_SEQ))
+
+/*
+ * A wire: both ends of the connection are leased sockets of this host, and
+ * the bytes go from process to process, past TCP. Each end has an area of
+ * one head and one ring, which it writes and the other end can only read: its
+ * own is at wire_off + slot * wire_stride of the first mapping, the other's
+ * at slot * wire_stride of the second, for as long as the lease lasts
+ * (afterwards the second mapping reads as zeros).
+ *
+ * tx counts the bytes that this end has sent, rx those that it has received
+ * of the other's ring; both begin at 0 and wrap. They are position words:
+ * generation (63..40), ONLOAD_X_USER (39), log2 of the ring's size (38..32),
+ * position (31..0). Byte n of a ring lies at n & (size - 1). An end publishes
+ * by compare-and-exchange; the kernel ends that by taking ONLOAD_X_USER away,
+ * and what was published by then stays to be read. The size in tx may
+ * change only while the ring is empty, to what GROW returned; that in rx is 0.
+ *
+ * wake says what somebody at this end may be asleep for. He, or the kernel for
+ * him, raises a bit and then looks at the position; the other end moves the
+ * position and then looks at the bit, each with a full barrier in between,
+ * and if it is up calls WAKE, which takes it down.
+ */
+#define ONLOAD_X_USER		(1ull << 39)
+#define ONLOAD_X_GEN(x)		((__u32)((x) >> 40))
+#define ONLOAD_X_SHIFT(x)	((__u32)((x) >> 32) & 0x7f)
+#define ONLOAD_X_POS(x)		((__u32)(x))
+#define ONLOAD_X_MAKE(gen, shift, pos) \
+	((__u64)(gen) << 40 | ONLOAD_X_USER | (__u64)(shift) << 32 | (pos))
+#define ONLOAD_X_GEN_MAX	0xffffffu
+
+#define ONLOAD_WAKE_RX		0x1	/* bytes have arrived */
+#define ONLOAD_WAKE_TX		0x2	/* a third of the limit is free */
+#define ONLOAD_WAKE_EMPTY	0x4	/* all has been received */
+
+#define ONLOAD_WIRE_HEAD	4096u	/* bytes before the ring */
+
+struct onload_wire_head {
+	__u64	tx;
+	__u64	tx_total;	/* as tx, in 64 bits; for display */
+	__u32	wake;		/* ONLOAD_WAKE_* */
+	/* The kernel raises it when somebody polls the socket: from then on
+	 * RX must be up whenever the ring has been read empty.
+	 */
+	__u32	polled;
+	__u32	reserved0[26];
+	__u64	rx;
+	__u32	reserved1[30];
+};
 
 /* Flags of a state */
 #define ONLOAD_S_ACK_NOW	0x1	/* an acknowledgement is due at once */
@@ -237,6 +324,7 @@ struct onload_tcp_state {
 #define ONLOAD_C_NODELAY	0x2	/* TCP_NODELAY */
 #define ONLOAD_C_CORK		0x4	/* TCP_CORK */
 #define ONLOAD_C_QUICKACK	0x8	/* TCP_QUICKACK: do not delay */
+#define ONLOAD_C_WIRE		0x10	/* a wire: only flags and wire_* count */
 struct onload_flow_const {
 	__u32	flags;		/* ONLOAD_C_* */
 	__u32	mss;		/* payload of a full segment, options deducted */
@@ -250,7 +338,12 @@ struct onload_flow_const {
 	__u8	pad;
 	__u32	rto_min_ms;
 	__s64	mono_off_ms;	/* kernel's CLOCK_MONOTONIC less the process's */
-	__u32	reserved[6];
+	__u32	wire_limit;	/* bytes that may be sent and not received */
+	__u32	wire_gen;	/* generation of the position words */
+	__u32	wire_shift;	/* log2 of the sending ring's size */
+	__u32	wire_peer_limit; /* as wire_limit, of the other end */
+	__u32	wire_max_shift;	/* greatest log2 of either ring's size */
+	__u32	reserved;
 };
 
 struct onload_slot {
@@ -282,8 +375,11 @@ struct onload_lease {
 	__u32	generation;
 	__u32	reason;		/* enum onload_reason of a refusal */
 	__u32	retry_ms;	/* not worth asking again before */
-	__u32	reserved;
+	__u32	flags;		/* from the caller: ONLOAD_L_* */
 };
+
+#define ONLOAD_L_WIRE	0x1	/* the library knows wires */
+#define ONLOAD_L_AFTER	0x2	/* no system call follows if this is refused */
 
 struct onload_handback {
 	__u32	generation;
@@ -318,7 +414,14 @@ struct onload_seg {
 					 * the lease, beyond rx_prod
 					 */
 #define ONLOAD_WAIT_TX		0x2	/* any record beyond rx_prod */
+#define ONLOAD_WAIT_EMPTY	0x4	/* of a wire: all has been received */
 #define ONLOAD_WAIT_FOREVER	(~0ull)
+/*
+ * On a wire IN waits for tx of the other end to differ from rx_prod, TX for a
+ * third of the limit to be free. Without a lease, with generation 0, after
+ * LEASE was refused for ONLOAD_R_WIRE: until Linux has something to read, the
+ * lease has begun, or the other end has been waited for long enough.
+ */
 struct onload_wait {
 	__u32	slot;
 	__u32	generation;
@@ -329,8 +432,14 @@ struct onload_wait {
 				 */
 };
 
+enum onload_path {
+	ONLOAD_PATH_KERNEL,	/* not leased */
+	ONLOAD_PATH_VI,
+	ONLOAD_PATH_WIRE,
+};
+
 struct onload_info {
-	__u32	leased;		/* 1: to some process */
+	__u32	leased;		/* enum onload_path */
 	__u32	reason;		/* of the last refusal or reclaim */
 	__u64	leases;
 	__u64	reclaims;
@@ -368,7 +477,7 @@ enum onload_genl_attr {
 	ONLOAD_A_INODE,		/* u32: the socket's, as in /proc/PID/fd */
 	ONLOAD_A_UID,		/* u32 */
 	ONLOAD_A_PID,		/* u32: of the lease holder, 0 if none */
-	ONLOAD_A_LEASED,	/* u8: 1 leased, 0 the kernel's */
+	ONLOAD_A_LEASED,	/* u8: enum onload_path */
 	ONLOAD_A_REASON,	/* u32: enum onload_reason, the last one */
 	ONLOAD_A_LEASES,	/* u64 */
 	ONLOAD_A_RECLAIMS,	/* u64 */
@@ -382,6 +491,8 @@ enum onload_genl_attr {
 	ONLOAD_A_COUNT,		/* u64 */
 	ONLOAD_A_RX_DROPS,	/* u64: records dropped at a full ring */
 	ONLOAD_A_CORRUPT,	/* u64: connections reset for nonsense */
+	ONLOAD_A_WIRE,		/* u8: enum onload_wire_why */
+	ONLOAD_A_WIRES,		/* u64: leases that were ends of wires */
 	ONLOAD_A_MAX_PLUS_ONE,
 	ONLOAD_A_MAX = ONLOAD_A_MAX_PLUS_ONE - 1,
 };
@@ -406,6 +517,13 @@ ONLOAD_AT(onload_context, tx_size, 16);
 ONLOAD_AT(onload_context, slots_off, 20);
 ONLOAD_AT(onload_context, rings_off, 24);
 ONLOAD_AT(onload_context, map_size, 32);
+ONLOAD_AT(onload_context, wire_off, 40);
+ONLOAD_AT(onload_context, wire_stride, 48);
+ONLOAD_AT(onload_wire_head, tx, 0);
+ONLOAD_AT(onload_wire_head, tx_total, 8);
+ONLOAD_AT(onload_wire_head, wake, 16);
+ONLOAD_AT(onload_wire_head, polled, 20);
+ONLOAD_AT(onload_wire_head, rx, 128);
 ONLOAD_AT(onload_rec, len, 0);
 ONLOAD_AT(onload_rec, gso_size, 4);
 ONLOAD_AT(onload_rec, dsfield, 6);
@@ -450,6 +568,11 @@ ONLOAD_AT(onload_flow_const, rcv_wscale, 25);
 ONLOAD_AT(onload_flow_const, family, 26);
 ONLOAD_AT(onload_flow_const, rto_min_ms, 28);
 ONLOAD_AT(onload_flow_const, mono_off_ms, 32);
+ONLOAD_AT(onload_flow_const, wire_limit, 40);
+ONLOAD_AT(onload_flow_const, wire_gen, 44);
+ONLOAD_AT(onload_flow_const, wire_shift, 48);
+ONLOAD_AT(onload_flow_const, wire_peer_limit, 52);
+ONLOAD_AT(onload_flow_const, wire_max_shift, 56);
 ONLOAD_AT(onload_slot, word, 0);
 ONLOAD_AT(onload_slot, need_wake, 8);
 ONLOAD_AT(onload_slot, rx_prod, 64);
@@ -460,6 +583,7 @@ ONLOAD_AT(onload_lease, slot, 4);
 ONLOAD_AT(onload_lease, generation, 8);
 ONLOAD_AT(onload_lease, reason, 12);
 ONLOAD_AT(onload_lease, retry_ms, 16);
+ONLOAD_AT(onload_lease, flags, 20);
 ONLOAD_AT(onload_handback, reason, 4);
 ONLOAD_AT(onload_seg, fd, 0);
 ONLOAD_AT(onload_seg, slot, 4);
@@ -475,8 +599,9 @@ ONLOAD_AT(onload_wait, timeout_ns, 16);
 ONLOAD_AT(onload_info, leases, 8);
 ONLOAD_AT(onload_info, tx_all, 56);
 #undef ONLOAD_AT
-static_assert(sizeof(struct onload_context) == 40, "onload_context");
+static_assert(sizeof(struct onload_context) == 56, "onload_context");
 static_assert(sizeof(struct onload_rec) == 16, "onload_rec");
+static_assert(sizeof(struct onload_wire_head) == 256, "onload_wire_head");
 static_assert(sizeof(struct onload_tcp_state) == 128, "onload_tcp_state");
 static_assert(sizeof(struct onload_flow_const) == 64, "onload_flow_const");
 static_assert(sizeof(struct onload_slot) == 512, "onload_slot");
