@@ -11,6 +11,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hashtable.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
@@ -19,7 +20,9 @@
 #include "context.h"
 #include "flow.h"
 #include "netns.h"
+#include "region.h"
 #include "watch.h"
+#include "wire.h"
 
 /* Of one user, so that nobody exhausts the kernel's memory with empty ones */
 #define ONLOAD_CONTEXTS_PER_USER 4096
@@ -45,18 +48,21 @@ static void onload_ctx_free(struct onload_ctx *ctx)
 {
 	unsigned int i;
 
-	for (i = 0; i < ctx->nslots; i++)
+	for (i = 0; i < ctx->nslots; i++) {
 		if (ctx->slots[i].rings)
 			onload_rings_free(ctx, ctx->slots[i].rings);
+		if (ctx->slots[i].region)
+			onload_region_put(ctx->slots[i].region);
+	}
 	for (i = 0; i < onload_slot_pages(ctx); i++) {
 		if (!ctx->slot_pages[i])
 			continue;
 		put_page(ctx->slot_pages[i]);
-		onload_pages_uncharge(ctx, 1);
+		onload_pages_uncharge(ctx->user, 1);
 	}
 	kvfree(ctx->slot_pages);
 	kvfree(ctx->slots);
-	onload_pages_uncharge(ctx, onload_slot_cost(ctx));
+	onload_pages_uncharge(ctx->user, onload_slot_cost(ctx));
 	mmdrop(ctx->mm);
 	free_uid(ctx->user);
 	kfree(ctx);
@@ -93,36 +99,49 @@ static void onload_ctx_die(struct onload_ctx *ctx)
 	mutex_unlock(&ctx->mutex);
 }
 
+/* The page at an offset of the mapping, NULL if there is none; mutex held */
+static struct page *onload_ctx_page(struct onload_ctx *ctx, u64 offset)
+{
+	struct onload_region *region;
+	struct onload_rings *rings;
+	u64 rest;
+	u32 slot;
+
+	if (offset < ctx->rings_off)
+		return ctx->slot_pages[offset >> PAGE_SHIFT];
+	if (offset < ctx->wire_off) {
+		slot = div64_u64_rem(offset - ctx->rings_off,
+				     onload_ctx_stride(ctx), &rest);
+		rings = ctx->slots[slot].rings;
+		return rings ? onload_rings_page(ctx, rings, rest) : NULL;
+	}
+	if (offset < ctx->map_size) {
+		slot = div64_u64_rem(offset - ctx->wire_off, ctx->wire_stride,
+				     &rest);
+		region = ctx->slots[slot].region;
+		return region ? onload_region_page(region, rest) : NULL;
+	}
+	slot = div64_u64_rem(offset - ctx->map_size, ctx->wire_stride, &rest);
+	if (slot >= ctx->nslots)
+		return NULL;
+	return onload_wire_page(ctx->slots[slot].flow, rest);
+}
+
 static vm_fault_t onload_ctx_fault(struct vm_fault *vmf)
 {
 	struct onload_ctx *ctx = vmf->vma->vm_private_data;
-	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
-	struct onload_rings *rings;
-	struct page *page = NULL;
-	int err = -EFAULT;
-	u32 slot;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	struct page *page;
 
-	mutex_lock(&ctx->mutex);
-	if (offset < ctx->rings_off) {
-		page = ctx->slot_pages[vmf->pgoff];
-	} else if (offset < ctx->map_size) {
-		offset -= ctx->rings_off;
-		slot = div64_u64(offset, onload_ctx_stride(ctx));
-		rings = ctx->slots[slot].rings;
-		if (rings)
-			page = onload_rings_page(ctx, rings, offset - slot *
-						 onload_ctx_stride(ctx));
-	}
-	/* Mapped before the mutex is dropped: whoever then gives the rings
-	 * back takes this page out of the mapping, too.
+	/* Entered into the page table under the mutex, under which it is also
+	 * taken out: nobody keeps a page that has changed hands.
 	 */
+	mutex_lock(&ctx->mutex);
+	page = onload_ctx_page(ctx, (u64)vmf->pgoff << PAGE_SHIFT);
 	if (page)
-		err = vm_insert_page(vmf->vma, vmf->address, page);
+		ret = vmf_insert_page(vmf->vma, vmf->address, page);
 	mutex_unlock(&ctx->mutex);
-	/* EBUSY: another thread was here first. */
-	if (!err || err == -EBUSY)
-		return VM_FAULT_NOPAGE;
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	return ret;
 }
 
 /* Called for the copy that mremap() makes before it asks us, and for nothing
@@ -133,17 +152,23 @@ static void onload_ctx_vma_open(struct vm_area_struct *vma)
 	struct onload_ctx *ctx = vma->vm_private_data;
 
 	mutex_lock(&ctx->mutex);
-	ctx->areas++;
+	if (vma->vm_pgoff)
+		ctx->peers++;
+	else
+		ctx->areas++;
 	mutex_unlock(&ctx->mutex);
 }
 
 static void onload_ctx_vma_close(struct vm_area_struct *vma)
 {
 	struct onload_ctx *ctx = vma->vm_private_data;
-	bool last;
+	bool last = false;
 
 	mutex_lock(&ctx->mutex);
-	last = !--ctx->areas;
+	if (vma->vm_pgoff)
+		ctx->peers--;
+	else
+		last = !--ctx->areas;
 	mutex_unlock(&ctx->mutex);
 	if (last)
 		onload_ctx_die(ctx);
@@ -167,32 +192,55 @@ static const struct vm_operations_struct onload_ctx_vm_ops = {
 	.fault		= onload_ctx_fault,
 };
 
+/* Is this one of the two mappings that there may be, and the first try? */
+static int onload_ctx_mmap_check(struct onload_ctx *ctx,
+				 const struct vm_area_struct *vma)
+{
+	unsigned long flags = vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC |
+					       VM_SHARED);
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 len = vma->vm_end - vma->vm_start;
+
+	if (!offset) {
+		if (len != ctx->map_size ||
+		    flags != (VM_READ | VM_WRITE | VM_SHARED))
+			return -EINVAL;
+		return ctx->mapped ? -EBUSY : 0;
+	}
+	/* A descriptor that can write makes any shared mapping VM_SHARED. */
+	if (offset != ctx->map_size || len != ctx->nslots * ctx->wire_stride ||
+	    flags != (VM_READ | VM_SHARED))
+		return -EINVAL;
+	return ctx->peers || !ctx->mapped || ctx->dead ? -EBUSY : 0;
+}
+
 static int onload_ctx_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct onload_ctx *ctx = file->private_data;
-	int err = -EINVAL;
+	int err;
 
 	if (ctx->mm != current->mm)
 		return -EPERM;
-	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != ctx->map_size ||
-	    (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC | VM_SHARED)) !=
-	    (VM_READ | VM_WRITE | VM_SHARED))
-		return -EINVAL;
 
 	mutex_lock(&ctx->mutex);
-	err = -EBUSY;
-	if (ctx->mapped)
+	err = onload_ctx_mmap_check(ctx, vma);
+	if (err)
 		goto out;
-	ctx->mapped = true;
-	ctx->areas = 1;
-	ctx->mapping = file->f_mapping;
 	/* VM_IO also keeps MADV_DOFORK from undoing VM_DONTCOPY. */
 	vma->vm_flags |= VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP |
 			 VM_MIXEDMAP;
 	vma->vm_flags &= ~VM_MAYEXEC;
+	if (vma->vm_pgoff) {
+		/* Other processes' memory: never to be written. */
+		vma->vm_flags &= ~VM_MAYWRITE;
+		ctx->peers = 1;
+	} else {
+		ctx->mapped = true;
+		ctx->areas = 1;
+		ctx->mapping = file->f_mapping;
+	}
 	vma->vm_ops = &onload_ctx_vm_ops;
 	vma->vm_private_data = ctx;
-	err = 0;
 out:
 	mutex_unlock(&ctx->mutex);
 	return err;
@@ -244,7 +292,12 @@ static struct onload_ctx *onload_ctx_alloc(struct net *net, u32 nslots)
 	ctx->rx_size = READ_ONCE(on->rx_ring);
 	ctx->tx_size = READ_ONCE(on->tx_ring);
 	ctx->rings_off = (u64)onload_slot_pages(ctx) << PAGE_SHIFT;
-	ctx->map_size = ctx->rings_off + nslots * onload_ctx_stride(ctx);
+	ctx->wire_max_shift = ilog2(READ_ONCE(on->wire_ring_max));
+	ctx->wire_shift = min_t(u8, ilog2(READ_ONCE(on->wire_ring)),
+				ctx->wire_max_shift);
+	ctx->wire_stride = ONLOAD_WIRE_HEAD + (1ull << ctx->wire_max_shift);
+	ctx->wire_off = ctx->rings_off + nslots * onload_ctx_stride(ctx);
+	ctx->map_size = ctx->wire_off + nslots * ctx->wire_stride;
 	ctx->mm = current->mm;
 	mmgrab(ctx->mm);
 	return ctx;
@@ -252,7 +305,7 @@ static struct onload_ctx *onload_ctx_alloc(struct net *net, u32 nslots)
 err_slots:
 	kvfree(ctx->slot_pages);
 	kvfree(ctx->slots);
-	onload_pages_uncharge(ctx, onload_slot_cost(ctx));
+	onload_pages_uncharge(ctx->user, onload_slot_cost(ctx));
 err_user:
 	free_uid(ctx->user);
 	kfree(ctx);
@@ -310,6 +363,8 @@ int onload_ctx_create(struct net *net, struct onload_context *req)
 	req->slots_off = ctx->slots_off;
 	req->rings_off = ctx->rings_off;
 	req->map_size = ctx->map_size;
+	req->wire_off = ctx->wire_off;
+	req->wire_stride = ctx->wire_stride;
 	/* An inode of its own gives it an address space of its own, by which
 	 * rings are taken out of the mapping.
 	 */
@@ -356,10 +411,28 @@ static int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot)
 		return err;
 	ctx->slot_pages[n] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!ctx->slot_pages[n]) {
-		onload_pages_uncharge(ctx, 1);
+		onload_pages_uncharge(ctx->user, 1);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Take a slot's part of an area out of the process's page table */
+static void onload_ctx_zap(struct onload_ctx *ctx, u64 offset, u64 len)
+{
+	if (!ctx->dead)
+		unmap_mapping_range(ctx->mapping, offset, len, 1);
+}
+
+/* A former flow's other end may still read its last bytes there. */
+static void onload_ctx_drop_region(struct onload_ctx *ctx, u32 slot)
+{
+	struct onload_region *region = ctx->slots[slot].region;
+
+	ctx->slots[slot].region = NULL;
+	onload_ctx_zap(ctx, ctx->wire_off + slot * ctx->wire_stride,
+		       ctx->wire_stride);
+	onload_region_put(region);
 }
 
 /**
@@ -376,7 +449,6 @@ int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 		      struct onload_flow *flow)
 {
 	struct onload_ctx_slot *s;
-	struct onload_rings *rings;
 	u32 offset;
 	int err;
 
@@ -393,17 +465,13 @@ int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 	err = onload_ctx_slot_page(ctx, slot);
 	if (err)
 		goto out;
-	if (!s->rings) {
-		rings = onload_rings_alloc(ctx);
-		err = PTR_ERR_OR_ZERO(rings);
-		if (err)
-			goto out;
-		s->rings = rings;
-	}
+	if (s->region && onload_region_shared(s->region))
+		onload_ctx_drop_region(ctx, slot);
 	offset = slot * sizeof(struct onload_slot);
 	flow->slot = page_address(ctx->slot_pages[offset >> PAGE_SHIFT]) +
 		     offset_in_page(offset);
 	flow->rings = s->rings;
+	flow->region = s->region;
 	WRITE_ONCE(flow->slot_nr, slot);
 	/* That of another context; of this one onload_ctx_die() speaks, which
 	 * finds the flow from the next line on.
@@ -419,12 +487,87 @@ out:
 }
 
 /**
+ * onload_ctx_rings() - see to it that a flow has rings
+ * @ctx: the flow's
+ * @flow: attached, not leased
+ *
+ * Context: flow's socket locked.
+ * Return: 0, -ENOBUFS beyond RLIMIT_MEMLOCK, -ENOMEM.
+ */
+int onload_ctx_rings(struct onload_ctx *ctx, struct onload_flow *flow)
+{
+	struct onload_rings *rings;
+	int err = 0;
+
+	if (flow->rings)
+		return 0;
+	mutex_lock(&ctx->mutex);
+	rings = onload_rings_alloc(ctx);
+	if (IS_ERR(rings)) {
+		err = PTR_ERR(rings);
+	} else {
+		ctx->slots[flow->slot_nr].rings = rings;
+		flow->rings = rings;
+	}
+	mutex_unlock(&ctx->mutex);
+	return err;
+}
+
+/**
+ * onload_ctx_region() - see to it that a flow has an area for a wire
+ * @ctx: the flow's
+ * @flow: attached, not leased
+ *
+ * Context: flow's socket locked.
+ * Return: 0, -ENXIO the second mapping is not there, -ENOBUFS beyond
+ * RLIMIT_MEMLOCK, -ENOMEM.
+ */
+int onload_ctx_region(struct onload_ctx *ctx, struct onload_flow *flow)
+{
+	struct onload_region *region;
+	int err = 0;
+
+	mutex_lock(&ctx->mutex);
+	if (!ctx->peers)
+		err = -ENXIO;
+	if (err || flow->region)
+		goto out;
+	region = onload_region_alloc(ctx);
+	if (IS_ERR(region)) {
+		err = PTR_ERR(region);
+		goto out;
+	}
+	ctx->slots[flow->slot_nr].region = region;
+	flow->region = region;
+out:
+	mutex_unlock(&ctx->mutex);
+	return err;
+}
+
+/**
+ * onload_ctx_hide() - take the other end's area out of the mapping
+ * @ctx: the flow's
+ * @slot: the flow's, which has just left its wire; or is about to read from
+ *	one, where a late look after the last may have left a page of zeros
+ *
+ * Context: flow's socket locked.
+ */
+void onload_ctx_hide(struct onload_ctx *ctx, u32 slot)
+{
+	mutex_lock(&ctx->mutex);
+	onload_ctx_zap(ctx, ctx->map_size + slot * ctx->wire_stride,
+		       ctx->wire_stride);
+	mutex_unlock(&ctx->mutex);
+}
+
+/**
  * onload_ctx_detach() - undo onload_ctx_attach()
  * @ctx: the flow's
  * @slot: the flow's
  * @flow: not leased
  * @give_back: the library says that no thread of it is in the slot, or there
- *	is no mapping: free the rings. Else they wait for the slot's next flow.
+ *	is no mapping: free its memory. Else that waits for the slot's next
+ *	flow.
  *
  * Context: flow's socket locked. Drops the flow's reference.
  */
@@ -439,10 +582,12 @@ void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
 	if (give_back) {
 		rings = s->rings;
 		s->rings = NULL;
-		if (rings && !ctx->dead)
-			unmap_mapping_range(ctx->mapping, ctx->rings_off +
-					    slot * onload_ctx_stride(ctx),
-					    onload_ctx_stride(ctx), 1);
+		if (rings)
+			onload_ctx_zap(ctx, ctx->rings_off +
+				       slot * onload_ctx_stride(ctx),
+				       onload_ctx_stride(ctx));
+		if (s->region)
+			onload_ctx_drop_region(ctx, slot);
 	}
 	mutex_unlock(&ctx->mutex);
 	if (rings)

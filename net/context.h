@@ -11,7 +11,9 @@
 
 #include <linux/onload.h>
 
+struct net;
 struct onload_flow;
+struct onload_region;
 
 /**
  * struct onload_rings - the memory of one slot's rings
@@ -33,11 +35,14 @@ struct onload_rings {
  * struct onload_ctx_slot - the kernel's side of a slot
  * @flow: who owns it; context's mutex. No reference: the flow holds the
  *	context and clears this when it detaches
- * @rings: allocated by the first lease; context's mutex
+ * @rings: allocated by the first lease on the soft VI; context's mutex
+ * @region: this end's area of a wire, allocated by the first request for a
+ *	lease that may become one; context's mutex
  */
 struct onload_ctx_slot {
 	struct onload_flow *flow;
 	struct onload_rings *rings;
+	struct onload_region *region;
 };
 
 /**
@@ -52,17 +57,21 @@ struct onload_ctx_slot {
  * @tx_size: constant
  * @slots_off: constant
  * @rings_off: constant
+ * @wire_off: constant
+ * @wire_stride: constant
+ * @wire_shift: log2 of a wire's ring to begin with; constant
+ * @wire_max_shift: log2 of a wire's ring at most; constant
  * @map_size: constant
- * @mutex: guards @slots, @slot_pages, @dead, @mapped and @areas; held while
- *	a lease is given
+ * @mutex: guards @slots, @slot_pages, @dead, @mapped, @areas and @peers; held
+ *	while a lease is given
  * @mapped: mmap() has succeeded once
  * @areas: of the address space; a second one exists while mremap() is refused
+ * @peers: ditto of the second mapping, of other ends' areas
  * @dead: the mapping is gone: no more leases
  * @mapping: of the context's own inode, to take rings out of the mapping;
  *	valid while @dead is false
  * @slots: array of nslots
  * @slot_pages: pages of the shared slots, allocated on first use
- * @charged: pages charged to @user; atomic
  * @generation: last lease's; @lock
  * @lock: guards @watched and @due; softirq
  * @watched: flows with something outstanding, hold a reference each
@@ -80,16 +89,20 @@ struct onload_ctx {
 	u32 tx_size;
 	u32 slots_off;
 	u64 rings_off;
+	u64 wire_off;
+	u64 wire_stride;
+	u8 wire_shift;
+	u8 wire_max_shift;
 	u64 map_size;
 
 	struct mutex mutex;	/* above */
 	bool mapped;
 	unsigned int areas;
+	unsigned int peers;
 	bool dead;
 	struct address_space *mapping;
 	struct onload_ctx_slot *slots;
 	struct page **slot_pages;
-	atomic_long_t charged;
 
 	spinlock_t lock;	/* above */
 	u32 generation;
@@ -107,11 +120,14 @@ void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
 		       struct onload_flow *flow, bool give_back);
 int onload_ctx_hold(struct onload_ctx *ctx);
 void onload_ctx_unhold(struct onload_ctx *ctx);
+int onload_ctx_rings(struct onload_ctx *ctx, struct onload_flow *flow);
+int onload_ctx_region(struct onload_ctx *ctx, struct onload_flow *flow);
+void onload_ctx_hide(struct onload_ctx *ctx, u32 slot);
 u32 onload_ctx_generation(struct onload_ctx *ctx);
 
 /* rings.c */
 int onload_pages_charge(struct onload_ctx *ctx, unsigned long n);
-void onload_pages_uncharge(struct onload_ctx *ctx, unsigned long n);
+void onload_pages_uncharge(struct user_struct *user, unsigned long n);
 struct onload_rings *onload_rings_alloc(struct onload_ctx *ctx);
 void onload_rings_free(struct onload_ctx *ctx, struct onload_rings *rings);
 struct page *onload_rings_page(const struct onload_ctx *ctx,

@@ -42,10 +42,7 @@ static bool onload_special_options(const struct sock *sk)
 	/* Linux uncorks by a timer of its own. */
 	if (tcp_sk(sk)->nonagle & TCP_NAGLE_CORK)
 		return true;
-	if (READ_ONCE(sk->sk_pacing_status) == SK_PACING_NEEDED)
-		return true;
-	/* Buffers that the application sized smaller than the rings */
-	return sk->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	return READ_ONCE(sk->sk_pacing_status) == SK_PACING_NEEDED;
 }
 
 static bool onload_policy(struct sock *sk)
@@ -62,8 +59,67 @@ static bool onload_policy(struct sock *sk)
 	return inet_sk(sk)->min_ttl;
 }
 
+/* What stands against any lease, and will not pass by itself */
+static enum onload_reason onload_export_plain(struct sock *sk)
+{
+	if (sk->sk_state != TCP_ESTABLISHED || sk->sk_shutdown || sk->sk_err)
+		return ONLOAD_R_NOTCONN;
+	if (onload_not_stock(sk))
+		return ONLOAD_R_NOT_STOCK;
+	if (onload_special_options(sk))
+		return ONLOAD_R_OPTIONS;
+	if (onload_policy(sk))
+		return ONLOAD_R_POLICY;
+	if (tcp_sk(sk)->urg_data)
+		return ONLOAD_R_URG;
+	return ONLOAD_R_NONE;
+}
+
 /**
- * onload_export_check() - may the flow be leased now?
+ * onload_export_clamp() - promise the peer no more than a ring can hold
+ * @flow: its socket locked
+ * @wnd_max: bytes
+ *
+ * A promise cannot be taken back, but no greater one need be made.
+ */
+void onload_export_clamp(struct onload_flow *flow, u32 wnd_max)
+{
+	struct tcp_sock *tp = tcp_sk(flow->sk);
+
+	if (tp->window_clamp > wnd_max) {
+		tp->window_clamp = wnd_max;
+		tp->rcv_ssthresh = min(tp->rcv_ssthresh, wnd_max);
+	}
+}
+
+/**
+ * onload_export_check_wire() - may the flow be one end of a wire now?
+ * @flow: its socket locked, or its spinlock held and nobody the owner
+ *
+ * Return: ONLOAD_R_NONE or the reason why not.
+ */
+enum onload_reason onload_export_check_wire(struct onload_flow *flow)
+{
+	struct sock *sk = flow->sk;
+	const struct tcp_sock *tp = tcp_sk(sk);
+	enum onload_reason why = onload_export_plain(sk);
+
+	if (why)
+		return why;
+	/* There would be no segment for it to look at. */
+	if (rcu_access_pointer(sk->sk_filter))
+		return ONLOAD_R_POLICY;
+	if (tp->rcv_nxt != tp->copied_seq)
+		return ONLOAD_R_UNREAD;
+	if (tp->snd_nxt != tp->write_seq)
+		return ONLOAD_R_UNSENT;
+	if (!RB_EMPTY_ROOT(&tp->out_of_order_queue))
+		return ONLOAD_R_REORDER;
+	return ONLOAD_R_NONE;
+}
+
+/**
+ * onload_export_check() - may the flow be leased on the soft VI now?
  * @flow: its socket locked
  * @wnd_max: largest window that its ring can honour
  *
@@ -74,29 +130,19 @@ enum onload_reason onload_export_check(struct onload_flow *flow, u32 wnd_max)
 	struct sock *sk = flow->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
 	const struct inet_connection_sock *icsk = inet_csk(sk);
+	enum onload_reason why;
 
-	if (sk->sk_state != TCP_ESTABLISHED || sk->sk_shutdown || sk->sk_err)
-		return ONLOAD_R_NOTCONN;
-	/* A promise cannot be taken back, but no greater one need be made:
-	 * from the first request on, so that a later one finds it fits.
-	 */
-	if (tp->window_clamp > wnd_max) {
-		tp->window_clamp = wnd_max;
-		tp->rcv_ssthresh = min(tp->rcv_ssthresh, wnd_max);
-	}
-	if (onload_not_stock(sk))
-		return ONLOAD_R_NOT_STOCK;
-	if (onload_special_options(sk))
+	why = onload_export_plain(sk);
+	if (why)
+		return why;
+	/* Buffers that the application sized smaller than the rings */
+	if (sk->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK))
 		return ONLOAD_R_OPTIONS;
-	if (onload_policy(sk))
-		return ONLOAD_R_POLICY;
 	if (tp->ecn_flags & TCP_ECN_OK)
 		return ONLOAD_R_ECN;
 	if (strcmp(icsk->icsk_ca_ops->name, "cubic") &&
 	    strcmp(icsk->icsk_ca_ops->name, "reno"))
 		return ONLOAD_R_CONGESTION;
-	if (tp->urg_data)
-		return ONLOAD_R_URG;
 	/* Less is moved to the ring; this much the application reads first. */
 	if (tp->rcv_nxt - tp->copied_seq > min(wnd_max, ONLOAD_UNREAD_MAX))
 		return ONLOAD_R_UNREAD;

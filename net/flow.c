@@ -10,8 +10,11 @@
  *	    context's mutex
  *	      table of contexts
  *	      flow's lock (softirq)
+ *	        wire's lock (softirq)
  *	        context's lock (softirq)
  *	        wait queues
+ *	  other end's socket spinlock (wire.c)
+ *	    flow's lock (softirq)
  *	table lock (softirq)
  *
  * No two flows' locks, and no two sockets' locks, are ever held at once. The
@@ -31,6 +34,7 @@
 #include "family.h"
 #include "flow.h"
 #include "lease.h"
+#include "netns.h"
 #include "watch.h"
 #include "xmit.h"
 
@@ -129,6 +133,43 @@ struct onload_flow *onload_flow_get_sk(struct sock *sk)
 		flow = NULL;
 	rcu_read_unlock();
 	return flow;
+}
+
+/* Of another namespace only if both allow it */
+static bool onload_flow_may_wire(const struct net *a, const struct net *b)
+{
+	return net_eq(a, b) || (READ_ONCE(onload_net(a)->wire) == 2 &&
+				READ_ONCE(onload_net(b)->wire) == 2);
+}
+
+/**
+ * onload_flow_peer() - find the flow at the other end of a connection
+ * @flow: hashed
+ *
+ * Addresses alone prove nothing: another namespace may use the same.
+ *
+ * Return: the flow with the mirrored four-tuple, referenced, or NULL.
+ */
+struct onload_flow *onload_flow_peer(const struct onload_flow *flow)
+{
+	struct onload_key key = {
+		.local = flow->key.remote,
+		.remote = flow->key.local,
+		.lport = flow->key.rport,
+		.rport = flow->key.lport,
+	};
+	struct onload_flow *peer, *found = NULL;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(peer, onload_table_head(&key), node)
+		if (onload_key_equal(&peer->key, &key) &&
+		    onload_flow_may_wire(flow->net, peer->net) &&
+		    refcount_inc_not_zero(&peer->ref)) {
+			found = peer;
+			break;
+		}
+	rcu_read_unlock();
+	return found;
 }
 
 static void onload_flow_free(struct rcu_head *rcu)

@@ -11,18 +11,23 @@
 #include <linux/onload.h>
 
 struct onload_ctx;
+struct onload_region;
 struct onload_rings;
+struct onload_wire;
 
 /**
  * enum onload_owner - who runs a flow's transport
  * @ONLOAD_KERNEL: Linux; the gate delivers to it
  * @ONLOAD_LEASED: user level; the gate fills the ring
  * @ONLOAD_FROZEN: nobody: the state is being put back; the gate fills the ring
+ * @ONLOAD_WIRED: Linux, which is idle; the bytes go over a wire. The gate
+ *	delivers to it
  */
 enum onload_owner {
 	ONLOAD_KERNEL,
 	ONLOAD_LEASED,
 	ONLOAD_FROZEN,
+	ONLOAD_WIRED,
 };
 
 /**
@@ -64,11 +69,23 @@ struct onload_key {
  *	while it is set, @ctx keeps the address from being reused
  * @slot_nr: in @ctx; socket lock
  * @slot: shared memory; valid while @ctx is
- * @rings: valid while @ctx is
+ * @rings: valid while @ctx is, NULL before the first lease on the soft VI
+ * @region: ditto, of a wire
+ * @wire_speaks: the library knows wires: the flow can be made one end of one
+ *	without being asked; socket lock, or socket's spinlock without owner
+ * @wire_willing: and its threads will notice: none is on its way from a
+ *	refusal into a system call, as far as we know; plain
+ * @wire_waits: for the other end, until @wire_time; socket lock to write
+ * @wire_time: jiffies; without @wire_waits, not before it for a wire again
+ * @wire_pauses: doublings of the latter so far; socket lock
+ * @wire_why: why it is not on a wire, enum onload_wire_why; plain
+ * @wires: leases that were ends of wires; socket lock
  * @lock: guards what follows up to @next_lease; softirq. Inside: context's
  *	lock, wait queues
  * @owner: see there
  * @generation: of the lease
+ * @wire: while @owner is ONLOAD_WIRED; also the socket lock to write
+ * @wire_side: which of its ends
  * @why: reason that the pending @work is to give; atomic
  * @extended: a segment came with IPv6 extension headers: no lease ever
  * @closed: nothing more is taken while the ring is drained
@@ -127,10 +144,20 @@ struct onload_flow {
 	u32 slot_nr;
 	struct onload_slot *slot;
 	struct onload_rings *rings;
+	struct onload_region *region;
+	bool wire_speaks;
+	bool wire_willing;
+	bool wire_waits;
+	u8 wire_pauses;
+	u8 wire_why;
+	unsigned long wire_time;
+	u64 wires;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;	/* above */
 	enum onload_owner owner;
 	u32 generation;
+	struct onload_wire *wire;
+	u8 wire_side;
 	enum onload_reason why;
 	bool extended;
 	bool closed;
@@ -182,6 +209,15 @@ static inline bool onload_flow_leased(const struct onload_flow *flow)
 	return READ_ONCE(flow->owner) != ONLOAD_KERNEL;
 }
 
+static inline enum onload_path onload_flow_path(const struct onload_flow *flow)
+{
+	enum onload_owner owner = READ_ONCE(flow->owner);
+
+	if (owner == ONLOAD_WIRED)
+		return ONLOAD_PATH_WIRE;
+	return owner == ONLOAD_KERNEL ? ONLOAD_PATH_KERNEL : ONLOAD_PATH_VI;
+}
+
 static inline bool onload_flow_mine(const struct onload_flow *flow)
 {
 	return READ_ONCE(flow->mm) == current->mm;
@@ -195,6 +231,7 @@ struct onload_flow *onload_flow_lookup(struct net *net,
 				       const struct sock *sk, int dif,
 				       int sdif);
 struct onload_flow *onload_flow_get_sk(struct sock *sk);
+struct onload_flow *onload_flow_peer(const struct onload_flow *flow);
 void onload_flow_put(struct onload_flow *flow);
 void onload_flow_because(struct onload_flow *flow, enum onload_reason why);
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);

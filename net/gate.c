@@ -132,6 +132,20 @@ static void onload_gate_extended(struct onload_flow *flow, struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
+/* Under a wire there is nothing but keepalive: what else happens to the
+ * connection, the end of the wire must show.
+ */
+static void onload_gate_wired(struct onload_flow *flow, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	struct sock *sk = flow->sk;
+
+	state->okfn(state->net, state->sk, skb);
+	if (sk->sk_state != TCP_ESTABLISHED ||
+	    !skb_queue_empty_lockless(&sk->sk_receive_queue))
+		onload_flow_queue(flow, ONLOAD_R_PEERCLOSE);
+}
+
 static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 				const struct nf_hook_state *state, u32 hlen,
 				u8 dsfield, u8 ttl)
@@ -139,6 +153,8 @@ static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 	spin_lock(&flow->lock);
 	if (flow->owner == ONLOAD_KERNEL)
 		state->okfn(state->net, state->sk, skb);
+	else if (flow->owner == ONLOAD_WIRED)
+		onload_gate_wired(flow, skb, state);
 	else if (state->pf == NFPROTO_IPV6 && hlen != sizeof(struct ipv6hdr))
 		onload_gate_extended(flow, skb);
 	else

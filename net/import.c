@@ -14,7 +14,9 @@
 #include "flow.h"
 #include "lease.h"
 #include "record.h"
+#include "region.h"
 #include "stats.h"
+#include "wire.h"
 
 static bool onload_within(u32 seq, u32 low, u32 high)
 {
@@ -77,6 +79,12 @@ static void onload_force_quota(struct sock *sk, int size)
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
 }
 
+static void onload_import_charge(struct sock *sk, struct sk_buff *skb)
+{
+	onload_force_quota(sk, skb->truesize);
+	skb_set_owner_r(skb, sk);
+}
+
 static int onload_import_rx(struct onload_flow *flow,
 			    const struct onload_tcp_state *st)
 {
@@ -109,8 +117,7 @@ static int onload_import_rx(struct onload_flow *flow,
 	inet_csk(sk)->icsk_ack.lrcvtime = tcp_jiffies32;
 
 	while ((skb = __skb_dequeue(&unread))) {
-		onload_force_quota(sk, skb->truesize);
-		skb_set_owner_r(skb, sk);
+		onload_import_charge(sk, skb);
 		__skb_queue_tail(&sk->sk_receive_queue, skb);
 	}
 	return 0;
@@ -271,4 +278,70 @@ int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st)
 	if (sock_flag(sk, SOCK_KEEPOPEN))
 		inet_csk_reset_keepalive_timer(sk, keepalive_time_when(tp));
 	return 0;
+}
+
+/* Bytes [pos, pos + len) of an end's ring as skbs from @seq on */
+static void onload_import_ring(const struct onload_wire_end *from,
+			       struct sk_buff_head *queue, u32 seq, u32 pos,
+			       u32 len)
+{
+	u32 mask = (1u << ONLOAD_X_SHIFT(from->tx)) - 1;
+
+	while (len) {
+		u32 at = ONLOAD_WIRE_HEAD + (pos & mask);
+		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(at));
+		struct page *page = from->region->pages[at >> PAGE_SHIFT];
+
+		onload_record_append(queue, seq, page_address(page) +
+				     offset_in_page(at), n);
+		seq += n;
+		pos += n;
+		len -= n;
+	}
+}
+
+/**
+ * onload_import_wire() - give Linux the bytes of a wire that were not received
+ * @flow: socket locked, its end of the wire revoked
+ * @from: the other end
+ * @unread: bytes in its ring; checked
+ * @rx: bytes of the wire that were sent to this end in all; for display
+ * @tx: ditto that it has sent
+ *
+ * They never had sequence numbers: they get those below what Linux has for the
+ * application already, and go before it, in whatever state the socket is.
+ */
+void onload_import_wire(struct onload_flow *flow,
+			const struct onload_wire_end *from, u32 unread,
+			u64 rx, u64 tx)
+{
+	struct sock *sk = flow->sk;
+	struct tcp_sock *tp = tcp_sk(sk);
+	u32 seq = tp->copied_seq - unread;
+	struct sk_buff_head queue;
+	struct sk_buff *skb;
+
+	onload_stat_bytes(flow, rx - unread, tx);
+	tp->bytes_received += rx;
+	tp->bytes_sent += tx;
+	tp->bytes_acked += tx;
+	if (!unread)
+		return;
+
+	__skb_queue_head_init(&queue);
+	onload_import_ring(from, &queue, seq, ONLOAD_X_POS(from->tx) - unread,
+			   unread);
+	while ((skb = __skb_dequeue_tail(&queue))) {
+		onload_import_charge(sk, skb);
+		__skb_queue_head(&sk->sk_receive_queue, skb);
+	}
+	WRITE_ONCE(tp->copied_seq, seq);
+	/* Or autotuning would take them for bytes read within one round trip. */
+	tp->rcvq_space.seq -= unread;
+	/* What was promised must still fit when it arrives. */
+	if (!(sk->sk_userlocks & SOCK_RCVBUF_LOCK))
+		WRITE_ONCE(sk->sk_rcvbuf,
+			   max_t(int, sk->sk_rcvbuf,
+				 atomic_read(&sk->sk_rmem_alloc) + 2 *
+				 tcp_receive_window(tp)));
 }

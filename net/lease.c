@@ -3,8 +3,10 @@
  * The lease: who runs a flow's transport.
  *
  *	KERNEL -- onload_lease() --> LEASED -- onload_reclaim() --> FROZEN
- *	   ^                                                          |
- *	   +---------------- import, ring drained --------------------+
+ *	 ^ | ^                                                        |
+ *	 | | +-------------- import, ring drained --------------------+
+ *	 | +-- onload_wire_pair() --> WIRED --+
+ *	 +------------ onload_reclaim() ------+
  *
  * flow->owner is the truth; the word in shared memory is how user level
  * learns of it and what makes its commits fail. All changes happen with the
@@ -26,6 +28,7 @@
 #include "record.h"
 #include "stats.h"
 #include "wait.h"
+#include "wire.h"
 #include "watch.h"
 
 /* Longest back-off: base times 2^ONLOAD_BACKOFF_MAX */
@@ -62,23 +65,16 @@ bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st)
 	return false;
 }
 
-static enum onload_reason onload_ask(struct onload_flow *flow,
-				     struct onload_net *on, u32 wnd_max)
+static enum onload_reason onload_ask(struct onload_flow *flow, u32 wnd_max)
 {
 	enum onload_reason why;
 
-	if (!READ_ONCE(on->lease))
-		return ONLOAD_R_DISABLED;
-	/* Before the refusals that pass: it clamps the window. */
 	why = onload_export_check(flow, wnd_max);
 	if (READ_ONCE(flow->extended))
 		return ONLOAD_R_POLICY;
 	/* Pairs with onload_flow_is_ready(). */
 	if (!smp_load_acquire(&flow->ready))
 		return ONLOAD_R_ATTACH;
-	if (READ_ONCE(on->backoff_ms) &&
-	    time_before(jiffies, flow->next_lease))
-		return ONLOAD_R_BACKOFF;
 	return why;
 }
 
@@ -131,20 +127,18 @@ static void onload_publish(struct onload_flow *flow,
 	smp_store_release(&slot->word, ONLOAD_W_MAKE(flow->generation, 0));
 }
 
-/* Socket locked. Returns 0 or a reason. */
+/* A lease of the soft VI. Socket locked. Returns 0 or a reason. */
 static enum onload_reason onload_give(struct onload_flow *flow,
-				      struct onload_ctx *ctx,
-				      struct onload_net *on)
+				      struct onload_ctx *ctx)
 {
 	u32 wnd_max = ctx->rx_size / 2;
 	struct onload_tcp_state st = {};
 	struct onload_flow_const c = {};
 	enum onload_reason why;
 
-	why = onload_ask(flow, on, wnd_max);
+	why = onload_ask(flow, wnd_max);
 	if (why)
 		return why;
-
 	spin_lock_bh(&flow->lock);
 	/* What the gate delivered while we held the socket waits there. */
 	if (READ_ONCE(flow->sk->sk_backlog.tail)) {
@@ -173,8 +167,45 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	spin_unlock_bh(&flow->lock);
 
 	flow->leased_at = jiffies;
-	WRITE_ONCE(flow->holder, task_tgid_nr(current));
+	onload_stat_lease(flow);
 	return ONLOAD_R_NONE;
+}
+
+/* A lease by whichever path. Socket locked. Returns 0 or a reason. */
+static enum onload_reason onload_grant(struct onload_flow *flow,
+				       struct onload_ctx *ctx, u32 flags,
+				       int *err)
+{
+	struct onload_net *on = onload_net(flow->net);
+	enum onload_reason why;
+
+	if (!READ_ONCE(on->lease))
+		return ONLOAD_R_DISABLED;
+	/* Even if the answer is no: a later request finds that it fits. */
+	onload_export_clamp(flow, ctx->rx_size / 2);
+	if (READ_ONCE(on->backoff_ms) &&
+	    time_before(jiffies, flow->next_lease))
+		return ONLOAD_R_BACKOFF;
+	WRITE_ONCE(flow->holder, task_tgid_nr(current));
+	/* If a mapping ends now, its end still finds the flow attached. */
+	why = onload_wire_pair(flow, flags);
+	if (flow->owner == ONLOAD_WIRED)
+		onload_wire_met(flow);
+	if (why || flow->owner == ONLOAD_WIRED)
+		return why;
+	*err = onload_ctx_rings(ctx, flow);
+	if (*err) {
+		why = *err == -ENOMEM ? ONLOAD_R_NOMEM : ONLOAD_R_MEMLOCK;
+		*err = 0;
+		return why;
+	}
+	/* If the mapping ends now, its end waits until it can see the lease. */
+	*err = onload_ctx_hold(ctx);
+	if (*err)
+		return ONLOAD_R_NONE;
+	why = onload_give(flow, ctx);
+	onload_ctx_unhold(ctx);
+	return why;
 }
 
 static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
@@ -197,6 +228,7 @@ static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
 	case ONLOAD_R_RECOVERY:
 	case ONLOAD_R_WINDOW:
 	case ONLOAD_R_BUSY:
+	case ONLOAD_R_WIRE:
 		return -EAGAIN;
 	case ONLOAD_R_NOMEM:
 		return -ENOMEM;
@@ -225,6 +257,8 @@ static void onload_part(struct onload_flow *flow, bool give_back)
 	WRITE_ONCE(flow->mm, NULL);
 	flow->slot = NULL;
 	flow->rings = NULL;
+	flow->region = NULL;
+	flow->wire_speaks = false;
 	onload_ctx_detach(ctx, flow->slot_nr, flow, give_back);
 	/* Never the last: the socket has one. */
 	if (put)
@@ -247,6 +281,13 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 	int err = 0;
 
 	lock_sock(sk);
+	if (flow->owner == ONLOAD_WIRED && flow->ctx == ctx &&
+	    flow->slot_nr == req->slot) {
+		/* The other end was quicker. */
+		onload_wire_met(flow);
+		req->generation = flow->generation;
+		goto out;
+	}
 	if (onload_flow_leased(flow)) {
 		err = flow->ctx == ctx ? -EALREADY :
 		      onload_refused(flow, req, ONLOAD_R_FOREIGN);
@@ -272,18 +313,13 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 		goto out;
 	}
 
-	/* If the mapping ends now, its end waits until it can see the lease. */
-	err = onload_ctx_hold(ctx);
+	why = onload_grant(flow, ctx, req->flags, &err);
 	if (err)
 		goto out;
-	why = onload_give(flow, ctx, onload_net(flow->net));
-	onload_ctx_unhold(ctx);
-	if (why) {
+	if (why)
 		err = onload_refused(flow, req, why);
-		goto out;
-	}
-	req->generation = flow->generation;
-	onload_stat_lease(flow);
+	else
+		req->generation = flow->generation;
 out:
 	release_sock(sk);
 	return err;
@@ -313,8 +349,10 @@ static void onload_back_off(struct onload_flow *flow, enum onload_reason why)
 	}
 }
 
-/* Socket locked, leased. Returns true if the connection must be reset. */
-static bool onload_take(struct onload_flow *flow, enum onload_reason why)
+/* Socket locked, leased on the soft VI. Returns 0, or the connection must be
+ * reset.
+ */
+static int onload_take_vi(struct onload_flow *flow, enum onload_reason why)
 {
 	struct onload_slot *slot = flow->slot;
 	struct onload_tcp_state st;
@@ -336,13 +374,33 @@ static bool onload_take(struct onload_flow *flow, enum onload_reason why)
 	else
 		err = onload_import(flow, &st);
 	if (err) {
-		why = ONLOAD_R_CORRUPT;
 		spin_lock_bh(&flow->lock);
 		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
 		spin_unlock_bh(&flow->lock);
 	} else {
 		onload_record_drain(flow, st.rx_proc);
 	}
+	return err;
+}
+
+/* Socket locked, leased. Returns 0, or the connection must be reset. */
+static int onload_take(struct onload_flow *flow, enum onload_reason why)
+{
+	int err;
+
+	if (flow->owner == ONLOAD_WIRED) {
+		/* Whatever it is that comes first after the other end left */
+		if (READ_ONCE(flow->wire->cut))
+			why = ONLOAD_R_PEER;
+		err = onload_wire_leave(flow, why);
+	} else {
+		err = onload_take_vi(flow, why);
+		/* Its library asks again before anything else. */
+		if (why == ONLOAD_R_WIRE)
+			WRITE_ONCE(flow->wire_willing, true);
+	}
+	if (err)
+		why = ONLOAD_R_CORRUPT;
 	onload_back_off(flow, why);
 	onload_stat_reclaim(flow, why);
 	return err;
@@ -363,10 +421,10 @@ static bool onload_take(struct onload_flow *flow, enum onload_reason why)
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 {
 	struct sock *sk = flow->sk;
-	bool corrupt;
+	int corrupt;
 
 	lock_sock(sk);
-	if (flow->owner != ONLOAD_LEASED) {
+	if (flow->owner != ONLOAD_LEASED && flow->owner != ONLOAD_WIRED) {
 		release_sock(sk);
 		return -ESTALE;
 	}

@@ -6,6 +6,7 @@
 
 struct onload_flow;
 struct onload_ctx;
+struct onload_wire_end;
 struct sock;
 
 int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
@@ -18,11 +19,16 @@ void onload_detach_dead(struct onload_flow *flow);
 bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
 
 /* export.c, socket locked */
+void onload_export_clamp(struct onload_flow *flow, u32 wnd_max);
+enum onload_reason onload_export_check_wire(struct onload_flow *flow);
 enum onload_reason onload_export_check(struct onload_flow *flow, u32 wnd_max);
 void onload_export(struct onload_flow *flow, struct onload_tcp_state *st,
 		   struct onload_flow_const *c, u32 wnd_max);
 
 /* import.c, socket locked */
 int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st);
+void onload_import_wire(struct onload_flow *flow,
+			const struct onload_wire_end *from, u32 unread,
+			u64 rx, u64 tx);
 
 #endif

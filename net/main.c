@@ -16,6 +16,7 @@
 #include "redirect.h"
 #include "sysctl.h"
 #include "watch.h"
+#include "wire.h"
 
 static int family = AF_ONLOAD;
 module_param(family, int, 0444);
@@ -54,9 +55,12 @@ static int __init onload_init(void)
 	err = onload_flow_init();
 	if (err)
 		goto err_wq;
-	err = register_pernet_subsys(&onload_pernet);
+	err = onload_wire_init();
 	if (err)
 		goto err_flow;
+	err = register_pernet_subsys(&onload_pernet);
+	if (err)
+		goto err_wire;
 	err = onload_ops_init();
 	if (err)
 		goto err_pernet;
@@ -77,6 +81,8 @@ err_netlink:
 	onload_netlink_uninit();
 err_pernet:
 	unregister_pernet_subsys(&onload_pernet);
+err_wire:
+	onload_wire_uninit();
 err_flow:
 	onload_flow_uninit();
 err_wq:
@@ -94,6 +100,7 @@ static void __exit onload_exit(void)
 	rcu_barrier_tasks();
 	destroy_workqueue(onload_wq);
 	onload_flow_uninit();
+	onload_wire_uninit();
 }
 
 module_init(onload_init);

@@ -63,6 +63,9 @@ static int onload_put_flow(struct sk_buff *msg, const struct onload_flow *flow)
 	if (onload_flow_leased(flow) &&
 	    nla_put_u32(msg, ONLOAD_A_PID, READ_ONCE(flow->holder)))
 		return -EMSGSIZE;
+	if (nla_put_u8(msg, ONLOAD_A_WIRE, READ_ONCE(flow->wire_why)) ||
+	    onload_put_u64(msg, ONLOAD_A_WIRES, flow->wires))
+		return -EMSGSIZE;
 	nest = nla_nest_start(msg, ONLOAD_A_REASONS);
 	if (!nest)
 		return -EMSGSIZE;
@@ -258,6 +261,7 @@ static int onload_put_totals(struct sk_buff *msg, struct net *net)
 	if (onload_put_count(msg, ONLOAD_A_LEASES, &on->leases) ||
 	    onload_put_count(msg, ONLOAD_A_RECLAIMS, &on->reclaims) ||
 	    onload_put_count(msg, ONLOAD_A_REFUSALS, &on->refusals) ||
+	    onload_put_count(msg, ONLOAD_A_WIRES, &on->wires) ||
 	    onload_put_count(msg, ONLOAD_A_RX_USER, &on->rx_user) ||
 	    onload_put_count(msg, ONLOAD_A_TX_USER, &on->tx_user) ||
 	    onload_put_u64(msg, ONLOAD_A_RX_ALL, rx) ||

@@ -17,6 +17,9 @@
  * @backoff_ms: net.onload.backoff_ms; plain reads
  * @rx_ring: net.onload.rx_ring, bytes, a power of two; plain reads
  * @tx_ring: net.onload.tx_ring, bytes, a power of two; plain reads
+ * @wire: net.onload.wire; plain reads
+ * @wire_ring: net.onload.wire_ring, bytes, a power of two; plain reads
+ * @wire_ring_max: net.onload.wire_ring_max, ditto; plain reads
  * @sysctl: registration, by init and exit only
  * @gate_lock: guards @gate_on
  * @gate_on: the gate's hooks are registered
@@ -24,6 +27,7 @@
  * @reclaims: leases that ended
  * @refusals: leases refused
  * @reasons: refusals and reclaims by reason
+ * @wires: leases that were ends of wires
  * @rx_user: payload bytes received at user level
  * @tx_user: payload bytes sent at user level
  * @rx_closed: payload bytes that closed sockets received by any path
@@ -37,6 +41,9 @@ struct onload_net {
 	int backoff_ms;
 	int rx_ring;
 	int tx_ring;
+	int wire;
+	int wire_ring;
+	int wire_ring_max;
 	struct ctl_table_header *sysctl;
 
 	struct mutex gate_lock;	/* above */
@@ -46,6 +53,7 @@ struct onload_net {
 	atomic64_t reclaims;
 	atomic64_t refusals;
 	atomic64_t reasons[ONLOAD_R_MAX];
+	atomic64_t wires;
 	atomic64_t rx_user;
 	atomic64_t tx_user;
 	atomic64_t rx_closed;

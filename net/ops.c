@@ -68,8 +68,10 @@ static const struct proto_ops *onload_enter(struct socket *sock,
 
 static void onload_leave(struct onload_flow *flow)
 {
-	if (flow)
-		atomic_dec(&flow->in_kernel);
+	if (!flow)
+		return;
+	WRITE_ONCE(flow->wire_willing, true);
+	atomic_dec(&flow->in_kernel);
 }
 
 /**

@@ -184,8 +184,15 @@ static u32 onload_skb_append(struct sk_buff *skb, const u8 *from, u32 len)
 	return done;
 }
 
-static void onload_unread_append(struct sk_buff_head *queue, u32 seq,
-				 const u8 *from, u32 len)
+/**
+ * onload_record_append() - add bytes to a queue of in-order skbs
+ * @queue: not yet a socket's
+ * @seq: sequence number of the first byte, where the last ended
+ * @from: the bytes
+ * @len: how many
+ */
+void onload_record_append(struct sk_buff_head *queue, u32 seq, const u8 *from,
+			  u32 len)
 {
 	struct sk_buff *skb = skb_peek_tail(queue);
 	u32 done = 0, n;
@@ -238,7 +245,7 @@ int onload_record_unread(struct onload_flow *flow,
 				goto bad;
 			len = min(len - skip, st->rcv_nxt - seq);
 			data = onload_record_data(flow, pos) + hlen + skip;
-			onload_unread_append(queue, seq, data, len);
+			onload_record_append(queue, seq, data, len);
 			seq += len;
 		}
 		pos += ONLOAD_REC_SIZE(rec.len);

@@ -12,6 +12,8 @@ void onload_record_queue(struct onload_flow *flow);
 bool onload_record_put(struct onload_flow *flow, const struct sk_buff *skb,
 		       u8 dsfield, u8 ttl);
 struct sk_buff_head;
+void onload_record_append(struct sk_buff_head *queue, u32 seq, const u8 *from,
+			  u32 len);
 int onload_record_unread(struct onload_flow *flow,
 			 const struct onload_tcp_state *st,
 			 struct sk_buff_head *queue);

@@ -31,19 +31,17 @@ int onload_pages_charge(struct onload_ctx *ctx, unsigned long n)
 			return -ENOBUFS;
 	} while (!atomic_long_try_cmpxchg(&ctx->user->locked_vm, &old,
 					  old + n));
-	atomic_long_add(n, &ctx->charged);
 	return 0;
 }
 
 /**
  * onload_pages_uncharge() - undo onload_pages_charge()
- * @ctx: whose user
+ * @user: the context's
  * @n: pages
  */
-void onload_pages_uncharge(struct onload_ctx *ctx, unsigned long n)
+void onload_pages_uncharge(struct user_struct *user, unsigned long n)
 {
-	atomic_long_sub(n, &ctx->user->locked_vm);
-	atomic_long_sub(n, &ctx->charged);
+	atomic_long_sub(n, &user->locked_vm);
 }
 
 static void *onload_map_twice(struct page **pages, unsigned int n)
@@ -106,7 +104,7 @@ err_pages:
 err_rings:
 	kfree(rings);
 err_charge:
-	onload_pages_uncharge(ctx, n);
+	onload_pages_uncharge(ctx->user, n);
 	return ERR_PTR(-ENOMEM);
 }
 
@@ -119,7 +117,7 @@ void onload_rings_free(struct onload_ctx *ctx, struct onload_rings *rings)
 {
 	unsigned int i;
 
-	onload_pages_uncharge(ctx, rings->npages);
+	onload_pages_uncharge(ctx->user, rings->npages);
 	vunmap(rings->tx);
 	vunmap(rings->rx);
 	for (i = 0; i < rings->npages; i++)

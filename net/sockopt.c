@@ -15,6 +15,7 @@
 #include "sockopt.h"
 #include "stats.h"
 #include "wait.h"
+#include "wire.h"
 #include "xmit.h"
 
 static int onload_set_handback(struct onload_flow *flow, sockptr_t optval,
@@ -63,6 +64,20 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 	return onload_wait(flow, &req);
 }
 
+static int onload_set_wire(struct onload_flow *flow, sockptr_t optval,
+			   unsigned int optlen,
+			   int (*verb)(struct onload_flow *flow,
+				       u32 generation))
+{
+	u32 generation;
+
+	if (optlen < sizeof(generation))
+		return -EINVAL;
+	if (copy_from_sockptr(&generation, optval, sizeof(generation)))
+		return -EFAULT;
+	return flow ? verb(flow, generation) : -ESTALE;
+}
+
 /**
  * onload_setsockopt() - setsockopt() at SOL_ONLOAD
  * @sock: one of ours
@@ -90,6 +105,12 @@ int onload_setsockopt(struct socket *sock, int optname, sockptr_t optval,
 		break;
 	case ONLOAD_DETACH:
 		err = onload_set_detach(flow, optval, optlen);
+		break;
+	case ONLOAD_WAKE:
+		err = onload_set_wire(flow, optval, optlen, onload_wire_wake);
+		break;
+	case ONLOAD_GROW:
+		err = onload_set_wire(flow, optval, optlen, onload_wire_grow);
 		break;
 	default:
 		err = -ENOPROTOOPT;
@@ -190,7 +211,6 @@ static int onload_get_lease(struct socket *sock, char __user *optval,
 	req.generation = 0;
 	req.reason = ONLOAD_R_NONE;
 	req.retry_ms = 0;
-	req.reserved = 0;
 	ctx = onload_ctx_of_current();
 	if (!ctx)
 		return -ENXIO;

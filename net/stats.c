@@ -37,8 +37,14 @@ const char *onload_reason_word(enum onload_reason why)
  */
 void onload_stat_lease(struct onload_flow *flow)
 {
+	struct onload_net *on = onload_net(flow->net);
+
 	flow->leases++;
-	atomic64_inc(&onload_net(flow->net)->leases);
+	atomic64_inc(&on->leases);
+	if (flow->owner == ONLOAD_WIRED) {
+		flow->wires++;
+		atomic64_inc(&on->wires);
+	}
 	trace_lease(flow->sk, ONLOAD_R_NONE);
 }
 
@@ -82,7 +88,7 @@ void onload_stat_refuse(struct onload_flow *flow, enum onload_reason why)
  * @rx: bytes received
  * @tx: bytes sent
  */
-void onload_stat_bytes(struct onload_flow *flow, u32 rx, u32 tx)
+void onload_stat_bytes(struct onload_flow *flow, u64 rx, u64 tx)
 {
 	struct onload_net *on = onload_net(flow->net);
 
@@ -128,7 +134,7 @@ void onload_stat_info(const struct onload_flow *flow, struct sock *sk,
 		       onload_glance(&tp->bytes_retrans);
 	if (!flow)
 		return;
-	info->leased = onload_flow_leased(flow);
+	info->leased = onload_flow_path(flow);
 	info->reason = READ_ONCE(flow->reason);
 	info->leases = onload_glance(&flow->leases);
 	info->reclaims = onload_glance(&flow->reclaims);

@@ -12,7 +12,7 @@ struct sock;
 void onload_stat_lease(struct onload_flow *flow);
 void onload_stat_reclaim(struct onload_flow *flow, enum onload_reason why);
 void onload_stat_refuse(struct onload_flow *flow, enum onload_reason why);
-void onload_stat_bytes(struct onload_flow *flow, u32 rx, u32 tx);
+void onload_stat_bytes(struct onload_flow *flow, u64 rx, u64 tx);
 void onload_stat_close(struct sock *sk);
 void onload_stat_info(const struct onload_flow *flow, struct sock *sk,
 		      struct onload_info *info);

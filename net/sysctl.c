@@ -15,6 +15,14 @@
  *			131072; of contexts made from now on
  *   tx_ring		bytes, a power of two from 65536 to 4194304, default
  *			65536; ditto
+ *   wire		0 (default): no connection becomes a wire; 1: those
+ *			within the namespace; 2: also those to sockets of other
+ *			namespaces of the host that have 2 as well
+ *   wire_ring		bytes, a power of two from 4096 to 4194304, default
+ *			16384: of what an end of a wire sends, to begin with;
+ *			of contexts made from now on
+ *   wire_ring_max	ditto, default 131072: at most, when it was found full;
+ *			wire_ring is never more than this
  */
 #include <linux/log2.h>
 #include <linux/slab.h>
@@ -24,10 +32,12 @@
 #include "sysctl.h"
 
 static const int onload_one = 1;
+static const int onload_two = 2;
 static const int onload_thousand = 1000;
 static const int onload_ring_min = 65536;
 static const int onload_rx_max = 16 << 20;
 static const int onload_tx_max = 4 << 20;
+static const int onload_wire_min = PAGE_SIZE;
 
 static int onload_sysctl_ring(struct ctl_table *table, int write, void *buf,
 			      size_t *len, loff_t *pos)
@@ -67,6 +77,11 @@ static const struct ctl_table onload_sysctls[] = {
 		      onload_sysctl_ring),
 	ONLOAD_SYSCTL(tx_ring, &onload_ring_min, &onload_tx_max,
 		      onload_sysctl_ring),
+	ONLOAD_SYSCTL(wire, SYSCTL_ZERO, &onload_two, proc_dointvec_minmax),
+	ONLOAD_SYSCTL(wire_ring, &onload_wire_min, &onload_tx_max,
+		      onload_sysctl_ring),
+	ONLOAD_SYSCTL(wire_ring_max, &onload_wire_min, &onload_tx_max,
+		      onload_sysctl_ring),
 	{}
 };
 
@@ -87,6 +102,8 @@ int onload_sysctl_init(struct net *net)
 	on->backoff_ms = 1;
 	on->rx_ring = 128 << 10;
 	on->tx_ring = 64 << 10;
+	on->wire_ring = 16 << 10;
+	on->wire_ring_max = 128 << 10;
 
 	table = kmemdup(onload_sysctls, sizeof(onload_sysctls), GFP_KERNEL);
 	if (!table)

@@ -16,9 +16,13 @@
 #include "flow.h"
 #include "lease.h"
 #include "wait.h"
+#include "wire.h"
 
-/* Who polls for room to send */
-static void onload_wake_tx(struct onload_flow *flow)
+/**
+ * onload_wake_tx() - wake who polls for room to send
+ * @flow: its socket is alive
+ */
+void onload_wake_tx(struct onload_flow *flow)
 {
 	struct socket_wq *wq;
 
@@ -177,11 +181,13 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 	long timeo;
 	int err;
 
-	if (!req->events ||
-	    req->events & ~(ONLOAD_WAIT_IN | ONLOAD_WAIT_TX))
+	if (!req->events || req->events & ~(ONLOAD_WAIT_IN | ONLOAD_WAIT_TX |
+					    ONLOAD_WAIT_EMPTY))
 		return -EINVAL;
 	if (!onload_flow_mine(flow))
 		return -ESTALE;
+	if (!req->generation || READ_ONCE(flow->owner) == ONLOAD_WIRED)
+		return onload_wire_wait(flow, req);
 	if (!forever)
 		timeo = min_t(u64, nsecs_to_jiffies64(req->timeout_ns) + 1,
 			      MAX_SCHEDULE_TIMEOUT - 1);
@@ -202,12 +208,14 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 }
 
 /* Flow locked and leased */
-static __poll_t onload_poll_mask(struct onload_flow *flow)
+static __poll_t onload_poll_mask(struct onload_flow *flow, bool registers)
 {
 	u32 size = flow->ctx->tx_size, una;
 	struct onload_tcp_state st;
 	__poll_t mask = 0;
 
+	if (flow->owner == ONLOAD_WIRED)
+		return onload_wire_poll(flow, registers);
 	WRITE_ONCE(flow->slot->need_wake, 1);
 	/* User level is committing right now: let the caller look there. */
 	if (!onload_peek(flow, &st))
@@ -239,15 +247,20 @@ static __poll_t onload_poll_mask(struct onload_flow *flow)
 __poll_t onload_poll(struct onload_flow *flow, struct file *file,
 		     struct socket *sock, poll_table *wait)
 {
+	/* Not so the second look of somebody who is on the queue already */
+	bool registers = wait && wait->_qproc;
 	__poll_t mask = 0;
 
 	if (onload_flow_leased(flow) && !onload_flow_mine(flow))
 		onload_reclaim(flow, ONLOAD_R_FOREIGN);
+	else if (READ_ONCE(flow->owner) == ONLOAD_WIRED &&
+		 onload_wire_ended(flow))
+		onload_reclaim(flow, ONLOAD_R_PEER);
 
 	sock_poll_wait(file, sock, wait);
 	spin_lock_bh(&flow->lock);
-	if (flow->owner == ONLOAD_LEASED)
-		mask = onload_poll_mask(flow);
+	if (flow->owner == ONLOAD_LEASED || flow->owner == ONLOAD_WIRED)
+		mask = onload_poll_mask(flow, registers);
 	/* FROZEN: nothing is right yet, and its end wakes everybody. */
 	if (flow->owner != ONLOAD_KERNEL) {
 		spin_unlock_bh(&flow->lock);
@@ -259,8 +272,8 @@ __poll_t onload_poll(struct onload_flow *flow, struct file *file,
 	mask = tcp_poll(file, sock, NULL);
 	if (onload_flow_leased(flow)) {
 		spin_lock_bh(&flow->lock);
-		if (flow->owner == ONLOAD_LEASED)
-			mask |= onload_poll_mask(flow);
+		if (flow->owner == ONLOAD_LEASED || flow->owner == ONLOAD_WIRED)
+			mask |= onload_poll_mask(flow, registers);
 		spin_unlock_bh(&flow->lock);
 	}
 	return mask;
