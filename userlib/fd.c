@@ -71,6 +71,8 @@ bool ol_fd_revive(void)
 		ol_store(&e->hopeless, e->turn - 1);
 		ol_store(&e->lease, 0);
 		ol_store(&e->quiet, 0);
+		ol_store(&e->wire, 0);
+		ol_store(&e->paired, false);
 		e->index = OL_NO_SLOT;
 		ol_store(&e->skip, 0);
 		ol_store(&e->retry, 0);
@@ -181,9 +183,12 @@ void ol_fd_track(int fd)
 	ol_store(&e->mode, gen << 32 | OL_STALE_FL | OL_STALE_OPTS);
 	e->index = OL_NO_SLOT;
 	ol_store(&e->lease, 0);
+	ol_store(&e->wire, 0);
+	ol_store(&e->paired, false);
 	ol_store(&e->skip, 0);
 	ol_store(&e->retry, 0);
 	ol_store(&e->reason, ONLOAD_R_NONE);
+	e->luck = (struct ol_luck){ 0 };
 	ol_store(&e->hopeless, e->turn - 1);
 	e->refused = 0;
 	ol_store(&e->quiet, 0);

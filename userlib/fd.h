@@ -35,6 +35,12 @@ typedef uint64_t ol_handle;
 #define OL_STALE_FL   0x1u /* O_NONBLOCK */
 #define OL_STALE_OPTS 0x2u /* time-outs */
 
+/* Whether spinning pays on an endpoint; atomic, without the lock */
+struct ol_luck {
+	uint8_t misses; /* in a row */
+	uint8_t skip;	/* waits to come that do not spin */
+};
+
 #define OL_LK_LOCKED 1ull
 #define OL_LK_ONE_FD 2ull
 #define OL_LK_FDS    0xfffffffeull
@@ -67,7 +73,17 @@ struct ol_ep {
 	uint32_t quick_ms; /* when an acknowledgement left alone, or 0 */
 	bool nonblock;
 	int8_t pingpong; /* at least 0: replies carry acknowledgements */
+	bool paired;	 /* atomic; the kernel may begin a lease by itself */
+	bool wfixed;	 /* the ring will not grow any more */
+	struct ol_luck luck;
 	struct onload_flow_const c;
+	/* On a wire: */
+	uint64_t wire; /* atomic; position words without size and position */
+	struct onload_wire_head *own;
+	const struct onload_wire_head *peer;
+	uint32_t wacked; /* of our tx, as the other end said last */
+	uint32_t wshift; /* log2 of the ring's size */
+	uint32_t wgrown; /* what that can become once the ring is empty */
 } __attribute__((aligned(64)));
 
 extern ol_handle ol_fds[OL_FD_MAX];

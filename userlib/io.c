@@ -13,6 +13,7 @@
 #include "stats.h"
 #include "tcp.h"
 #include "wait.h"
+#include "wire.h"
 
 #define RECV_FLAGS                                              \
 	(MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL | \
@@ -36,6 +37,12 @@
 #define LINGER_NS     5000000ull
 #define LINGER_RTT_US 2000u
 
+/*
+ * So long a blocking send() waits for somebody to read from a full wire,
+ * before it leaves the rest to Linux, with its greater buffers and time-outs.
+ */
+#define FULL_NS 20000000ull
+
 /* How long the kernel lets an acknowledgement be owed */
 #define REPLY_MS 40
 
@@ -55,6 +62,8 @@ struct call {
 	size_t done;
 	bool nonblock;
 	bool lingered;
+	bool over;	 /* Linux has answered */
+	bool full;	 /* STEP_WAIT: for the reader of a wire */
 	uint64_t linger; /* end of it, or 0 */
 	uint64_t until;	 /* of all waits of the call, or 0: none yet */
 	/* STEP_WAIT: for what, and how long at most (0: for ever) */
@@ -74,6 +83,8 @@ static inline void begin(struct call *call, int fd, const struct iovec *iov,
 	call->flags = flags;
 	call->done = 0;
 	call->lingered = false;
+	call->over = false;
+	call->full = false;
 	call->linger = 0;
 	call->until = 0;
 	ol_wait_testcancel();
@@ -109,7 +120,7 @@ static inline struct ol_ep *enter(ol_handle h, struct call *call)
 		OL_COUNT(busy, 1);
 		return NULL;
 	}
-	if (ol_unlikely(!e->lease) && !ol_lease_take(e, call->fd)) {
+	if (ol_unlikely(!e->lease) && !ol_lease_take(e, call->fd, 0)) {
 		ol_ep_unlock(e);
 		return NULL;
 	}
@@ -143,6 +154,11 @@ static bool commit(struct ol_ep *e, struct call *call, struct ol_txn *t,
 	return true;
 }
 
+static enum step gone(const struct ol_ep *e)
+{
+	return !e->lease && ol_lease_moving(e->slot) ? STEP_AGAIN : STEP_KERNEL;
+}
+
 /*
  * Sleeps without the lock. STEP_AGAIN; STEP_KERNEL; or STEP_DONE when time is
  * up or a signal came, with *err.
@@ -164,7 +180,7 @@ static enum step wait_more(struct call *call, int *err)
 		*err = ret == -EINTR ? EINTR : EAGAIN;
 		return STEP_DONE;
 	}
-	return STEP_KERNEL;
+	return ol_lease_moving(call->wait.slot) ? STEP_AGAIN : STEP_KERNEL;
 }
 
 /*
@@ -214,6 +230,33 @@ static enum step recv_idle(struct ol_ep *e, struct call *call, struct ol_txn *t)
 	return STEP_WAIT;
 }
 
+static enum step recv_wire(struct ol_ep *e, struct call *call)
+{
+	ssize_t got;
+	uint64_t tx;
+
+	/* What was seen must not change: Linux keeps it. */
+	if (call->flags & MSG_PEEK)
+		return STEP_KERNEL;
+	do {
+		got = ol_wire_recv(e, call->fd, call->iov, call->iovlen,
+				   call->len - call->done);
+		if (got < 0)
+			return call->done ? STEP_DONE : gone(e);
+		call->done += (size_t)got;
+		tx = ol_load(&e->peer->tx);
+		if (call->done == call->len)
+			return STEP_DONE;
+	} while (!ol_wire_arm_recv(e) ||
+		 ONLOAD_X_POS(tx) != ONLOAD_X_POS(ol_load(&e->own->rx)));
+	if (call->done)
+		return STEP_DONE;
+	call->wait = ol_wait_for_word(e, &e->peer->tx, tx);
+	call->limit = e->rcv_ns;
+	call->events = ONLOAD_WAIT_IN;
+	return STEP_WAIT;
+}
+
 static enum step recv_step(struct ol_ep *e, struct call *call)
 {
 	const bool peek = call->flags & MSG_PEEK;
@@ -226,8 +269,10 @@ static enum step recv_step(struct ol_ep *e, struct call *call)
 	size_t got = 0;
 	int n;
 
+	if (e->wire)
+		return recv_wire(e, call);
 	if (!ol_txn_begin(e, &t))
-		return STEP_KERNEL;
+		return gone(e);
 	if (t.prod == t.cur->rx_proc && !ol_tcp_unread(t.cur))
 		return recv_idle(e, call, &t);
 
@@ -314,6 +359,53 @@ static enum step recv_once(ol_handle h, struct call *call, int *err)
 	return wait_more(call, err);
 }
 
+/*
+ * The other end of a wire is being waited for: to sleep inside Linux's
+ * recvmsg() would keep the lease from beginning, so look and sleep apart.
+ * False: Linux's own call is as good.
+ */
+static bool recv_meanwhile(ol_handle h, struct call *call, int *err)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)call->iov,
+			      .msg_iovlen = call->iovlen };
+	struct ol_ep *e = ol_ep_of(h);
+	ssize_t n;
+	int ret;
+
+	if (ol_load(&e->reason) != ONLOAD_R_WIRE)
+		return false;
+	e = ol_ep_lock(h);
+	if (!e)
+		return false;
+	ol_lease_modes(e, call->fd);
+	call->nonblock = e->nonblock || call->flags & MSG_DONTWAIT;
+	call->limit = e->rcv_ns;
+	call->wait = ol_wait_for(e, 0);
+	call->wait.lease = 0;
+	ol_ep_unlock(e);
+	if (call->nonblock || call->flags & MSG_PEEK)
+		return false;
+
+	n = OL_REAL(recvmsg)(call->fd, &msg, call->flags | MSG_DONTWAIT);
+	if (n >= 0 || errno != EAGAIN) {
+		*err = n < 0 ? errno : 0;
+		call->done = n > 0 ? (size_t)n : 0;
+		OL_COUNT(rx_kernel, call->done);
+		call->over = true;
+		return true;
+	}
+	if (!call->until)
+		call->until = call->limit
+				      ? ol_wait_clock() + (uint64_t)call->limit
+				      : OL_FOREVER;
+	ret = ol_wait_sleep(&call->wait, call->fd, ONLOAD_WAIT_IN, call->until);
+	if (ret == -ETIMEDOUT || ret == -EINTR) {
+		*err = ret == -EINTR ? EINTR : EAGAIN;
+		call->over = true;
+	}
+	return ret == 0 || call->over;
+}
+
 bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 	     size_t len, int flags, ssize_t *ret)
 {
@@ -339,6 +431,15 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 		step = recv_once(h, &call, &err);
 		if (step == STEP_AGAIN)
 			continue;
+		if (step == STEP_KERNEL && !call.done && !all &&
+		    recv_meanwhile(h, &call, &err)) {
+			if (!call.over)
+				continue;
+			if (call.done || err)
+				return finish(&call, err, ret);
+			*ret = 0;
+			return true;
+		}
 		if (step == STEP_DONE && (!all || err || call.done == len))
 			return finish(&call, err, ret);
 		if (all)
@@ -403,6 +504,7 @@ static enum step send_more(struct ol_ep *e, struct call *call,
 	}
 	call->wait = ol_wait_for(e, seen);
 	call->limit = e->snd_ns;
+	call->events = ONLOAD_WAIT_TX;
 	return STEP_WAIT;
 }
 
@@ -428,6 +530,40 @@ static enum step send_tail(struct ol_ep *e, struct call *call,
 		return STEP_DONE;
 	}
 	call->wait = ol_wait_for(e, seen);
+	call->events = ONLOAD_WAIT_TX;
+	return STEP_WAIT;
+}
+
+static enum step send_wire(struct ol_ep *e, struct call *call)
+{
+	ssize_t put;
+	uint64_t rx;
+
+	do {
+		rx = ol_load(&e->peer->rx);
+		put = ol_wire_send(e, call->fd, call->iov, call->iovlen,
+				   call->done, call->len - call->done);
+		if (put < 0)
+			return gone(e);
+		call->done += (size_t)put;
+		if (put)
+			call->lingered = false;
+		if (call->done == call->len)
+			return STEP_DONE;
+		/* Full: rx was read before, so what it says now is new. */
+	} while (put || !ol_wire_arm_send(e));
+	ol_wire_full(e, call->fd);
+	call->wait = ol_wait_for_word(e, &e->peer->rx, rx);
+	call->events = e->wgrown > e->wshift ? ONLOAD_WAIT_EMPTY
+					     : ONLOAD_WAIT_TX;
+	if (call->nonblock)
+		return STEP_WAIT;
+	/* Linux has more room than a ring, and who reads may be ourselves. */
+	if (call->lingered) {
+		ol_lease_hand_back(e, call->fd, ONLOAD_R_LIMITED);
+		return STEP_KERNEL;
+	}
+	call->full = true;
 	return STEP_WAIT;
 }
 
@@ -441,8 +577,10 @@ static enum step send_step(struct ol_ep *e, struct call *call)
 	size_t put;
 	int n;
 
+	if (e->wire)
+		return send_wire(e, call);
 	if (!ol_txn_begin(e, &t))
-		return STEP_KERNEL;
+		return gone(e);
 	rings = ol_lease_rings(e);
 	now = ol_clock(e);
 	ol_txn_open(&t);
@@ -506,6 +644,22 @@ static void send_rest(struct call *call)
 	errno = saved;
 }
 
+/* Not for longer than that without looking what else can be done */
+static enum step wait_reader(struct call *call, int *err)
+{
+	enum step step;
+
+	call->full = false;
+	call->until = ol_wait_clock() + FULL_NS;
+	step = wait_more(call, err);
+	call->until = 0;
+	if (step != STEP_DONE || *err != EAGAIN)
+		return step;
+	*err = 0;
+	call->lingered = true;
+	return STEP_AGAIN;
+}
+
 static enum step send_once(ol_handle h, struct call *call, int *err)
 {
 	struct ol_ep *e = enter(h, call);
@@ -517,9 +671,15 @@ static enum step send_once(ol_handle h, struct call *call, int *err)
 	ol_ep_unlock(e);
 	if (step != STEP_WAIT)
 		return step;
-	call->events = ONLOAD_WAIT_TX;
-	if (call->done < call->len)
+	if (call->done < call->len) {
+		if (call->nonblock) {
+			*err = EAGAIN;
+			return STEP_DONE;
+		}
+		if (call->full)
+			return wait_reader(call, err);
 		return wait_more(call, err);
+	}
 	/* Everything is accepted, so what ends the wait is no error. */
 	if (!call->linger)
 		call->linger = ol_wait_clock() + LINGER_NS;

@@ -8,6 +8,7 @@
 #include "lease.h"
 #include "pool.h"
 #include "stats.h"
+#include "wire.h"
 
 #define SLOTS_DEFAULT 1024
 
@@ -25,6 +26,7 @@ enum { CTX_NONE, CTX_BUSY, CTX_READY, CTX_FAILED };
 static struct {
 	uint32_t state; /* atomic; the rest is constant while it is CTX_READY */
 	uint8_t *base;
+	uint8_t *peers; /* what the other ends of wires write, or NULL */
 	struct onload_context info;
 } ctx;
 
@@ -43,17 +45,22 @@ static bool ctx_make(int fd)
 {
 	struct onload_context info = { .abi = ONLOAD_ABI,
 				       .nslots = slots_wanted() };
-	void *base;
+	void *base, *peers;
 
 	if (ol_control_get(fd, ONLOAD_CONTEXT, &info, sizeof(info)))
 		return false;
 	base = mmap(NULL, info.map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    info.fd, 0);
+	peers = base == MAP_FAILED
+			? MAP_FAILED
+			: mmap(NULL, info.nslots * info.wire_stride, PROT_READ,
+			       MAP_SHARED, info.fd, (off_t)info.map_size);
 	/* The mapping keeps the context; the application sees no descriptor. */
 	OL_REAL(close)(info.fd);
 	if (base == MAP_FAILED)
 		return false;
 	ctx.base = base;
+	ctx.peers = peers == MAP_FAILED ? NULL : peers;
 	ctx.info = info;
 	slots_pool.max = info.nslots;
 	return true;
@@ -90,13 +97,20 @@ void ol_lease_reset(void)
 	ol_store_release(&ctx.state, CTX_NONE);
 }
 
+static void blank(void *at, size_t len)
+{
+	mmap(at, len, PROT_READ | PROT_WRITE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+	     -1, 0);
+}
+
 void ol_lease_blank(void)
 {
-	if (ol_load_acquire(&ctx.state) == CTX_READY)
-		mmap(ctx.base, ctx.info.map_size, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-			     MAP_FIXED_NOREPLACE,
-		     -1, 0);
+	if (ol_load_acquire(&ctx.state) != CTX_READY)
+		return;
+	blank(ctx.base, ctx.info.map_size);
+	if (ctx.peers)
+		blank(ctx.peers, ctx.info.nslots * ctx.info.wire_stride);
 }
 
 static uint32_t coarse_ms(void)
@@ -112,6 +126,9 @@ bool ol_lease_due(struct ol_ep *e)
 	uint32_t skip = ol_load(&e->skip);
 	uint32_t retry = ol_load(&e->retry);
 
+	/* The other end of a wire may have seen to it. */
+	if (ol_load(&e->paired) && ol_load(&e->slot->word) & ONLOAD_W_USER)
+		return true;
 	if (skip) {
 		ol_store(&e->skip, skip - 1);
 		return false;
@@ -124,6 +141,9 @@ static bool refuse(struct ol_ep *e, int fd, uint32_t reason, uint32_t ms)
 	uint32_t n = ++e->refused;
 
 	ol_store(&e->reason, reason);
+	/* For that the kernel itself sets a limit. */
+	if (reason == ONLOAD_R_WIRE)
+		n = e->refused = 0;
 	ol_store(&e->skip, n < EAGER ? 0 : n < SKIP_MAX ? n : SKIP_MAX);
 	ol_store(&e->retry, ms ? (coarse_ms() + ms) | 1 : 0);
 	if (reason < ONLOAD_R_MAX)
@@ -170,6 +190,13 @@ static void leased(struct ol_ep *e, uint32_t generation)
 	e->rx = ctx.base + info->rings_off +
 		(uint64_t)e->index * 2 * (info->rx_size + info->tx_size);
 	e->tx = e->rx + 2ull * info->rx_size;
+	if (s->c.flags & ONLOAD_C_WIRE) {
+		uint64_t at = e->index * info->wire_stride;
+
+		ol_wire_begin(e, (void *)(ctx.base + info->wire_off + at),
+			      (const void *)(ctx.peers + at));
+		OL_COUNT(wires, 1);
+	}
 	e->refused = 0;
 	ol_store(&e->skip, 0);
 	ol_store(&e->retry, 0);
@@ -186,7 +213,7 @@ static void leased(struct ol_ep *e, uint32_t generation)
 	OL_COUNT(leases, 1);
 }
 
-bool ol_lease_take(struct ol_ep *e, int fd)
+bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags)
 {
 	struct onload_lease req = { .abi = ONLOAD_ABI };
 	int err;
@@ -206,8 +233,14 @@ bool ol_lease_take(struct ol_ep *e, int fd)
 			(struct onload_slot *)(ctx.base + ctx.info.slots_off) +
 			i;
 	}
+	if (ctx.peers) {
+		req.flags = flags | ONLOAD_L_WIRE;
+	}
 	req.slot = e->index;
 	err = ol_control_get(fd, ONLOAD_LEASE, &req, sizeof(req));
+	/* From now on the slot is there to be looked at. */
+	if (req.flags && (!err || err == -EAGAIN))
+		ol_store(&e->paired, true);
 	switch (err) {
 	case 0:
 		leased(e, req.generation);
@@ -252,7 +285,7 @@ void ol_lease_drained(ol_handle h, int fd)
 	if (!e)
 		return;
 	if (!e->lease)
-		ol_lease_take(e, fd);
+		ol_lease_take(e, fd, ONLOAD_L_AFTER);
 	ol_ep_unlock(e);
 }
 
@@ -272,6 +305,7 @@ void ol_lease_lost(struct ol_ep *e)
 	if (!ol_load(&e->lease))
 		return;
 	ol_store(&e->lease, 0);
+	ol_store(&e->wire, 0);
 	ol_store(&e->reason, reason);
 	if (reason == ONLOAD_R_DELACK)
 		e->pingpong = PINGPONG_LOST;
@@ -292,6 +326,7 @@ void ol_lease_hand_back(struct ol_ep *e, int fd, enum onload_reason why)
 		return;
 	}
 	ol_store(&e->lease, 0);
+	ol_store(&e->wire, 0);
 	ol_store(&e->reason, why);
 	OL_COUNT(handed_back[why], 1);
 }
@@ -322,6 +357,8 @@ void ol_lease_detach(struct ol_ep *e, int fd)
 void ol_lease_release(struct ol_ep *e)
 {
 	ol_store(&e->lease, 0);
+	ol_store(&e->wire, 0);
+	ol_store(&e->paired, false);
 	if (e->index != OL_NO_SLOT)
 		ol_pool_put(&slots_pool, e->index);
 	e->index = OL_NO_SLOT;

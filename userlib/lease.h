@@ -29,7 +29,8 @@ struct ol_txn {
  */
 bool ol_lease_due(struct ol_ep *e);
 
-bool ol_lease_take(struct ol_ep *e, int fd);
+/* @flags: ONLOAD_L_AFTER, or 0 */
+bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags);
 
 /*
  * After a system call that left Linux's queue empty: the moment to ask again,
@@ -54,6 +55,18 @@ void ol_lease_blank(void);
 /* For the public interface, without the lock: stale when they return. */
 bool ol_lease_now(struct ol_ep *e);
 uint32_t ol_lease_reason(struct ol_ep *e);
+
+/*
+ * Is the lease gone because another is about to begin, or has begun? Then ask
+ * for that before anything else.
+ */
+static inline bool ol_lease_moving(const struct onload_slot *slot)
+{
+	uint32_t reason = ol_load(&slot->reason);
+
+	return reason == ONLOAD_R_WIRE || reason == ONLOAD_R_PEER ||
+	       ol_load(&slot->word) & ONLOAD_W_USER;
+}
 
 static inline struct ol_rings ol_lease_rings(const struct ol_ep *e)
 {

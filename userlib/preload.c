@@ -18,6 +18,7 @@
 #include "short.h"
 #include "stats.h"
 #include "wait.h"
+#include "wire.h"
 
 /* glibc's, for programs built with _FORTIFY_SOURCE */
 void __chk_fail(void) __attribute__((noreturn));
@@ -55,6 +56,9 @@ static inline bool recv_one(int fd, ol_handle h, void *buf, size_t len,
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
+	if (ol_wire_on(h) && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) &&
+	    ol_wire_try_recv(fd, h, buf, len, flags & MSG_DONTWAIT, ret))
+		return true;
 	if (ol_likely(!(flags & ~MSG_NOSIGNAL))) {
 		*ret = ol_short_recv(fd, h, buf, len);
 		if (ol_likely(*ret != OL_LONG))
@@ -68,6 +72,11 @@ static inline bool send_one(int fd, ol_handle h, const void *buf, size_t len,
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 
+	if (ol_wire_on(h) && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL))) {
+		*ret = (ssize_t)len;
+		if (ol_wire_try_send(fd, h, buf, len))
+			return true;
+	}
 	if (ol_likely(!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))) {
 		*ret = ol_short_send(fd, h, buf, len);
 		if (ol_likely(*ret != OL_LONG))
@@ -432,6 +441,11 @@ OL_EXPORT int fcntl(int fd, int cmd, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 
+	/* Linux signals what arrives at Linux; a wire learns at its beginning
+	 * who wants to be told.
+	 */
+	if (h && cmd == F_SETFL && (intptr_t)arg & O_ASYNC)
+		ol_lease_end(h, fd);
 	ret = OL_REAL(fcntl)(fd, cmd, arg);
 	if (ret < 0)
 		return ret;

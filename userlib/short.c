@@ -23,7 +23,7 @@ static inline struct ol_ep *enter(ol_handle h, struct ol_txn *t)
 
 	if (ol_unlikely(!ol_load(&e->lease) || !ol_ep_try(e, h)))
 		return NULL;
-	if (ol_likely(e->lease) && ol_likely(ol_txn_begin(e, t)))
+	if (ol_likely(e->lease && !e->wire) && ol_likely(ol_txn_begin(e, t)))
 		return e;
 	ol_ep_unlock(e);
 	return NULL;
@@ -46,13 +46,15 @@ static inline void settle(struct ol_ep *e, const struct ol_txn *t)
  * word. The endpoint's life is looked at last: what was read is then of the
  * socket that was meant. And the kernel checks all of it again.
  */
-static inline bool quiet(const struct ol_ep *e, ol_handle h, struct ol_wait *w)
+static inline bool quiet(struct ol_ep *e, ol_handle h, struct ol_wait *w)
 {
 	uint64_t word = ol_load_acquire(&e->quiet);
 
 	if (!word)
 		return false;
 	w->seen = ol_load_acquire(&e->quiet_prod);
+	w->at = NULL;
+	w->luck = &e->luck;
 	w->slot = ol_load(&e->slot);
 	w->lease = word & ~(uint64_t)ONLOAD_W_SEQ;
 	w->index = ol_load(&e->index);

@@ -17,6 +17,8 @@
 	X(busy, "calls left to the kernel because another thread was inside") \
 	X(kicks, "kicks")                                                     \
 	X(segments, "segments kicked")                                        \
+	X(wires, "leases that were ends of wires")                            \
+	X(wakes, "wake-ups of the other end of a wire")                       \
 	X(waits, "waits in the kernel")                                       \
 	X(spins, "waits that ended while spinning")                           \
 	X(rx_user, "bytes received at user level")                            \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <sched.h>
 #include <stdlib.h>
 
 #include "control.h"
@@ -12,12 +13,21 @@
 #define SPIN_MAX_USEC 1000000
 
 bool ol_wait_self_cancelled;
+/* After that many misses in a row, one wait in 2^MISSES_MAX spins. */
+#define MISSES_MAX 6
 
 static uint64_t spin_ns;
+
+/* On one processor what is waited for cannot happen while we spin. */
+static bool alone;
 
 __attribute__((constructor)) static void read_environment(void)
 {
 	const char *v = secure_getenv("ONLOAD_SPIN_USEC");
+	cpu_set_t cpus;
+
+	alone = !sched_getaffinity(0, sizeof(cpus), &cpus) &&
+		CPU_COUNT(&cpus) == 1;
 
 	if (v)
 		ol_wait_set_spin((unsigned int)strtoul(v, NULL, 10));
@@ -45,8 +55,43 @@ uint64_t ol_wait_clock(void)
 
 static bool changed(const struct ol_wait *w)
 {
+	/* The end of the lease changes the word too. */
+	if (w->at)
+		return ol_load_acquire(w->at) != w->value;
 	return ol_load_acquire(&w->slot->rx_prod) != w->seen ||
 	       (ol_load(&w->slot->word) & ~(uint64_t)ONLOAD_W_SEQ) != w->lease;
+}
+
+/*
+ * Has it been in vain lately? Then a growing number of waits goes straight to
+ * sleep before the next attempt.
+ */
+static bool hopeless(struct ol_luck *luck)
+{
+	uint8_t skip = ol_load(&luck->skip);
+
+	if (!skip)
+		return false;
+	ol_store(&luck->skip, (uint8_t)(skip - 1));
+	return true;
+}
+
+static bool won(struct ol_luck *luck)
+{
+	if (ol_load(&luck->misses))
+		ol_store(&luck->misses, 0);
+	OL_COUNT(spins, 1);
+	return true;
+}
+
+static bool missed(struct ol_luck *luck)
+{
+	uint8_t misses = ol_load(&luck->misses);
+
+	if (misses < MISSES_MAX)
+		ol_store(&luck->misses, ++misses);
+	ol_store(&luck->skip, (uint8_t)((1u << misses) - 1));
+	return false;
 }
 
 bool ol_wait_spin(const struct ol_wait *w)
@@ -54,19 +99,20 @@ bool ol_wait_spin(const struct ol_wait *w)
 	uint64_t ns = ol_load(&spin_ns);
 	uint64_t end;
 
-	if (!ns)
+	if (!ns || hopeless(w->luck))
 		return false;
 	end = ol_wait_clock() + ns;
 	do {
 		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-			if (changed(w)) {
-				OL_COUNT(spins, 1);
-				return true;
-			}
-			ol_relax();
+			if (changed(w))
+				return won(w->luck);
+			if (alone)
+				sched_yield();
+			else
+				ol_relax();
 		}
 	} while (ol_wait_clock() < end);
-	return false;
+	return missed(w->luck);
 }
 
 int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,

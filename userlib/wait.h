@@ -20,15 +20,30 @@ struct ol_wait {
 	struct onload_slot *slot;
 	uint64_t lease;
 	uint32_t index;
-	uint32_t seen; /* rx_prod */
+	uint32_t seen; /* rx_prod, or the position in value */
+	/* On a wire: a word of the other end, and what it was */
+	const __u64 *at;
+	uint64_t value;
+	struct ol_luck *luck;
 };
 
-static inline struct ol_wait ol_wait_for(const struct ol_ep *e, uint32_t seen)
+static inline struct ol_wait ol_wait_for(struct ol_ep *e, uint32_t seen)
 {
 	return (struct ol_wait){ .slot = e->slot,
 				 .lease = e->lease,
 				 .index = e->index,
-				 .seen = seen };
+				 .seen = seen,
+				 .luck = &e->luck };
+}
+
+static inline struct ol_wait ol_wait_for_word(struct ol_ep *e, const __u64 *at,
+					      uint64_t value)
+{
+	struct ol_wait w = ol_wait_for(e, ONLOAD_X_POS(value));
+
+	w.at = at;
+	w.value = value;
+	return w;
 }
 
 extern bool ol_wait_self_cancelled;
