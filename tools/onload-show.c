@@ -47,6 +47,7 @@ struct counters {
 	uint64_t tx_user;
 	uint64_t rx_all;
 	uint64_t tx_all;
+	uint64_t wires;
 	uint64_t rx_drops;
 	uint64_t corrupt;
 	uint64_t reasons[ONLOAD_R_MAX];
@@ -64,7 +65,8 @@ struct sock_entry {
 	uint32_t uid;
 	uint32_t pid;
 	uint32_t reason;
-	bool leased;
+	uint8_t path;
+	uint8_t wire;
 	struct counters c;
 };
 
@@ -165,6 +167,9 @@ static int on_counter(const struct nlattr *attr, void *data)
 	case ONLOAD_A_TX_ALL:
 		c->tx_all = number(attr);
 		break;
+	case ONLOAD_A_WIRES:
+		c->wires = number(attr);
+		break;
 	case ONLOAD_A_RX_DROPS:
 		c->rx_drops = number(attr);
 		break;
@@ -213,7 +218,10 @@ static int on_socket_attr(const struct nlattr *attr, void *data)
 		s->reason = number(attr);
 		break;
 	case ONLOAD_A_LEASED:
-		s->leased = number(attr);
+		s->path = number(attr);
+		break;
+	case ONLOAD_A_WIRE:
+		s->wire = number(attr);
 		break;
 	default:
 		return on_counter(attr, &s->c);
@@ -364,6 +372,7 @@ static void print_counters(struct out *o, const struct counters *c)
 	out_u64(o, "leases", "leases %llu", c->leases);
 	out_u64(o, "reclaims", "  reclaims %llu", c->reclaims);
 	out_u64(o, "refusals", "  refusals %llu", c->refusals);
+	out_u64(o, "wires", "  wires %llu", c->wires);
 	out_u64(o, "rx_user", "  rx %llu", c->rx_user);
 	out_u64(o, "rx_all", "/%llu", c->rx_all);
 	out_u64(o, "tx_user", "  tx %llu", c->tx_user);
@@ -418,11 +427,12 @@ static void print_socket(struct out *o, const struct sock_entry *s,
 	out_str(o, "state", "%-12s", state_name(s->state));
 	print_address(o, "local", s->family, s->saddr, s->sport);
 	print_address(o, "peer", s->family, s->daddr, s->dport);
-	out_str(o, "path", " %-6s", s->leased ? "leased" : "kernel");
+	out_str(o, "path", " %-6s", path_word(s->path));
 	print_users(o, users, s->inode);
 	out_text(o, "\n\t");
 	out_u64(o, "holder", s->pid ? "lease of pid %llu  " : NULL, s->pid);
 	out_str(o, "reason", "last %s  ", reason_word(s->reason));
+	out_str(o, "wire", "wire %s  ", wire_word(s->wire));
 	out_u64(o, "uid", NULL, s->uid);
 	out_u64(o, "inode", NULL, s->inode);
 	print_counters(o, &s->c);

@@ -16,4 +16,27 @@ static inline const char *reason_word(unsigned int reason)
 	return reason < ONLOAD_R_MAX ? words[reason] : "unknown";
 }
 
+/* Ditto, why it is not on a wire */
+static inline const char *wire_word(unsigned int why)
+{
+	static const char *const words[] = {
+#define X(name, word, text) word,
+		ONLOAD_WIRES(X)
+#undef X
+	};
+
+	return why < ONLOAD_X_MAX ? words[why] : "unknown";
+}
+
+static inline const char *path_word(unsigned int path)
+{
+	static const char *const words[] = {
+		[ONLOAD_PATH_KERNEL] = "kernel",
+		[ONLOAD_PATH_VI] = "leased",
+		[ONLOAD_PATH_WIRE] = "wire",
+	};
+
+	return path < sizeof(words) / sizeof(*words) ? words[path] : "unknown";
+}
+
 #endif
