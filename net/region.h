@@ -58,6 +58,7 @@ static inline struct page *onload_region_page(const struct onload_region *region
 {
 	u64 n = offset >> PAGE_SHIFT;
 
+	/* Pairs with onload_region_grow(): the page before its number. */
 	return n < smp_load_acquire(&region->npages) ? region->pages[n] : NULL;
 }
 

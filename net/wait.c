@@ -60,6 +60,7 @@ static int onload_sleeper_wake(struct wait_queue_entry *entry,
  */
 static void onload_wake_sleepers(struct onload_flow *flow, u32 events)
 {
+	/* They join under the flow's lock, which is held here. */
 	if (!waitqueue_active(&flow->sleepers))
 		return;
 	spin_lock(&flow->sleepers.lock);
