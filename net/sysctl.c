@@ -17,7 +17,8 @@
  *			65536; ditto
  *   wire		0 (default): no connection becomes a wire; 1: those
  *			within the namespace; 2: also those to sockets of other
- *			namespaces of the host that have 2 as well
+ *			namespaces of the host that have 2 as well. For now only
+ *			0 is accepted
  *   wire_ring		bytes, a power of two from 4096 to 4194304, default
  *			16384: of what an end of a wire sends, to begin with;
  *			of contexts made from now on
@@ -32,7 +33,6 @@
 #include "sysctl.h"
 
 static const int onload_one = 1;
-static const int onload_two = 2;
 static const int onload_thousand = 1000;
 static const int onload_ring_min = 65536;
 static const int onload_rx_max = 16 << 20;
@@ -77,7 +77,8 @@ static const struct ctl_table onload_sysctls[] = {
 		      onload_sysctl_ring),
 	ONLOAD_SYSCTL(tx_ring, &onload_ring_min, &onload_tx_max,
 		      onload_sysctl_ring),
-	ONLOAD_SYSCTL(wire, SYSCTL_ZERO, &onload_two, proc_dointvec_minmax),
+	/* Not to be switched on yet: see Documentation/wire.rst. */
+	ONLOAD_SYSCTL(wire, SYSCTL_ZERO, SYSCTL_ZERO, proc_dointvec_minmax),
 	ONLOAD_SYSCTL(wire_ring, &onload_wire_min, &onload_tx_max,
 		      onload_sysctl_ring),
 	ONLOAD_SYSCTL(wire_ring_max, &onload_wire_min, &onload_tx_max,

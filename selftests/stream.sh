@@ -42,11 +42,6 @@ ktap_program "plain, veth" 120 "$bin/stream" -s "$seed" -b 1000000
 calm "$leases leases, veth" -l "$leases" -d 1000 -r 30
 over_lo
 calm "$leases leases, lo" -l "$leases" -d 1000 -r 30
-run ip netns exec "$client" sysctl -q -w net.onload.wire=1
-ktap_program "$few leases, lo, wires among them" 300 onload "$bin/stream" -s "$seed" -l "$few" -d 1000
-wires=$(ip netns exec "$client" onload show | sed -n 's/^Total:.*  wires \([0-9]*\) .*/\1/p')
-ktap_number_is "wires" "${wires:-0}" -gt 0
-run ip netns exec "$client" sysctl -q -w net.onload.wire=0
 
 over_veth
 for ns in "$server" "$client"; do
