@@ -156,15 +156,13 @@ static int onload_get_context(struct socket *sock, char __user *optval,
 	return onload_get_out(&req, sizeof(req), optval, optlen);
 }
 
-/* The socket's flow, made if it has none, counted in: onload_call_end() */
+/* The flow of a socket that had none, counted in: onload_call_end() */
 static struct onload_flow *onload_lease_flow(struct socket *sock)
 {
-	struct onload_flow *flow = onload_flow_of(sock);
+	struct onload_flow *flow;
 	struct sock *sk = sock->sk;
 	int err = 0;
 
-	if (flow)
-		return onload_call_begin(sock);
 	/* Who retires the socket holds its lock, too. */
 	lock_sock(sk);
 	flow = onload_flow_of(sock);
@@ -195,10 +193,11 @@ out:
 	return err ? ERR_PTR(err) : flow;
 }
 
-static int onload_get_lease(struct socket *sock, char __user *optval,
-			    int __user *optlen)
+/* @flow: counted in by the caller, or NULL if the socket had none */
+static int onload_get_lease(struct socket *sock, struct onload_flow *flow,
+			    char __user *optval, int __user *optlen)
 {
-	struct onload_flow *flow;
+	const bool none = !flow;
 	struct onload_lease req;
 	struct onload_ctx *ctx;
 	int err, out;
@@ -217,7 +216,8 @@ static int onload_get_lease(struct socket *sock, char __user *optval,
 	err = -EINVAL;
 	if (req.slot >= ctx->nslots)
 		goto out_ctx;
-	flow = onload_lease_flow(sock);
+	if (none)
+		flow = onload_lease_flow(sock);
 	err = PTR_ERR_OR_ZERO(flow);
 	if (err == -ENOTCONN)
 		req.reason = ONLOAD_R_NOTCONN;
@@ -231,7 +231,7 @@ static int onload_get_lease(struct socket *sock, char __user *optval,
 	/* A lease that the caller cannot know of would only time out. */
 	if (out && !err)
 		onload_reclaim(flow, ONLOAD_R_LIBRARY);
-	if (!IS_ERR(flow))
+	if (none && !IS_ERR(flow))
 		onload_call_end(flow);
 	err = err ?: out;
 out_ctx:
@@ -273,7 +273,7 @@ int onload_getsockopt(struct socket *sock, int optname, char __user *optval,
 		err = onload_get_context(sock, optval, optlen);
 		break;
 	case ONLOAD_LEASE:
-		err = onload_get_lease(sock, optval, optlen);
+		err = onload_get_lease(sock, flow, optval, optlen);
 		break;
 	case ONLOAD_INFO:
 		err = onload_get_info(flow, sock->sk, optval, optlen);
