@@ -26,9 +26,6 @@
 /* Linux cuts longer calls short; no need to know how. */
 #define LEN_MAX (1u << 30)
 
-/* Nobody has memory there: Linux says EFAULT. */
-#define PAGE_ZERO 4096
-
 /*
  * A blocking send() whose last bytes wait for the window stays so long at
  * most, instead of giving the lease back for them; and not at all if the path
@@ -104,7 +101,7 @@ static bool finish(const struct call *call, int err, ssize_t *ret)
 static inline bool reachable(const struct iovec *iov, int iovlen)
 {
 	for (int i = 0; i < iovlen; i++)
-		if (iov[i].iov_len && (uintptr_t)iov[i].iov_base < PAGE_ZERO)
+		if (iov[i].iov_len && (uintptr_t)iov[i].iov_base < OL_PAGE_ZERO)
 			return false;
 	return true;
 }

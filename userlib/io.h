@@ -10,6 +10,9 @@
 
 #include "fd.h"
 
+/* Nobody has memory below: Linux says EFAULT. */
+#define OL_PAGE_ZERO 4096
+
 /*
  * False: nothing happened, the caller makes its own system call, which the
  * kernel answers as ever. True: *ret and errno are what Linux would return;

@@ -6,15 +6,13 @@
  */
 #include <errno.h>
 
+#include "io.h"
 #include "lease.h"
 #include "short.h"
 #include "soft_vi.h"
 #include "stats.h"
 #include "tcp.h"
 #include "wait.h"
-
-/* Nobody has memory there: Linux says EFAULT. */
-#define PAGE_ZERO 4096
 
 /* Locked, leased and with a transaction begun; or NULL, and none of it. */
 static inline struct ol_ep *enter(ol_handle h, struct ol_txn *t)
@@ -77,7 +75,7 @@ ssize_t ol_short_recv(int fd, ol_handle h, void *buf, size_t len)
 	size_t n = 0;
 	int ret;
 
-	if (ol_unlikely(!len || (uintptr_t)buf < PAGE_ZERO))
+	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO))
 		return OL_LONG;
 	ol_wait_testcancel();
 	while (quiet(ol_ep_of(h), h, &w)) {
@@ -116,7 +114,7 @@ ssize_t ol_short_send(int fd, ol_handle h, const void *buf, size_t len)
 	struct ol_ep *e;
 	bool sent = false;
 
-	if (ol_unlikely(!len || (uintptr_t)buf < PAGE_ZERO))
+	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO))
 		return OL_LONG;
 	ol_wait_testcancel();
 	e = enter(h, &t);

@@ -7,6 +7,7 @@
  * us (another thread of the process may scribble): a length is loaded once,
  * checked, and used from the register.
  */
+#include "cursor.h"
 #include "tcp_parts.h"
 
 /* So that the usual road needs neither its registers nor its stack */
@@ -204,41 +205,14 @@ enum onload_reason ol_tcp_rx(struct onload_tcp_state *st,
 	return reason;
 }
 
-/* A position in an iovec. */
-struct cursor {
-	const struct iovec *iov;
-	size_t n;
-	size_t off;
-};
-
-/* The next contiguous piece, at most @want bytes; 0 at the end. */
-static inline size_t cursor_next(struct cursor *cur, size_t want, uint8_t **at)
-{
-	size_t room;
-
-	while (cur->n && cur->off >= cur->iov->iov_len) {
-		cur->off -= cur->iov->iov_len;
-		cur->iov++;
-		cur->n--;
-	}
-	if (!cur->n)
-		return 0;
-	room = cur->iov->iov_len - cur->off;
-	if (want < room)
-		room = want;
-	*at = (uint8_t *)cur->iov->iov_base + cur->off;
-	cur->off += room;
-	return room;
-}
-
-static NOINLINE size_t scatter_pieces(struct cursor *cur, const uint8_t *from,
+static NOINLINE size_t scatter_pieces(struct ol_cursor *cur, const uint8_t *from,
 				      size_t len)
 {
 	size_t done = 0, n;
 	uint8_t *at;
 
 	while (done < len) {
-		n = cursor_next(cur, len - done, &at);
+		n = ol_cursor_next(cur, len - done, &at);
 		if (!n)
 			break;
 		memcpy(at, from + done, n);
@@ -248,7 +222,7 @@ static NOINLINE size_t scatter_pieces(struct cursor *cur, const uint8_t *from,
 }
 
 /* Returns less than @len only at the end of the iovec. */
-static inline size_t scatter(struct cursor *cur, const uint8_t *from,
+static inline size_t scatter(struct ol_cursor *cur, const uint8_t *from,
 			     size_t len)
 {
 	if (unlikely(!cur->n || len > cur->iov->iov_len - cur->off))
@@ -263,7 +237,7 @@ size_t ol_tcp_read(struct onload_tcp_state *st,
 		   const struct iovec *iov, size_t iovlen, size_t len,
 		   bool peek)
 {
-	struct cursor cur = { .iov = iov, .n = iovlen };
+	struct ol_cursor cur = { .iov = iov, .n = iovlen };
 	const uint32_t unread = ol_tcp_unread(st);
 	uint32_t pos = st->rx_cons, seq = st->copied_seq;
 	size_t done = 0, n;
@@ -305,7 +279,7 @@ size_t ol_tcp_write(struct onload_tcp_state *st,
 		    const struct iovec *iov, size_t iovlen, size_t skip,
 		    size_t len, uint32_t una)
 {
-	struct cursor cur = { .iov = iov, .n = iovlen, .off = skip };
+	struct ol_cursor cur = { .iov = iov, .n = iovlen, .off = skip };
 	uint8_t *to = r->tx + (st->write_seq & (c->tx_size - 1));
 	uint32_t space = ol_tcp_space(st, c, una);
 	size_t done = 0, n;
@@ -317,7 +291,7 @@ size_t ol_tcp_write(struct onload_tcp_state *st,
 		len = space;
 
 	while (done < len) {
-		n = cursor_next(&cur, len - done, &at);
+		n = ol_cursor_next(&cur, len - done, &at);
 		if (!n)
 			break;
 		memcpy(to + done, at, n);

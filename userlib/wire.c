@@ -20,13 +20,12 @@
 #include <string.h>
 
 #include "control.h"
+#include "cursor.h"
+#include "io.h"
 #include "lease.h"
 #include "stats.h"
 #include "wait.h"
 #include "wire.h"
-
-/* Nobody has memory there: Linux says EFAULT. */
-#define PAGE_ZERO 4096
 
 /* What does not change in a position word during a lease */
 #define SAME (~0ull << 39)
@@ -85,39 +84,6 @@ static void ring_get(const uint8_t *ring, uint32_t size, uint32_t pos,
 		memcpy(to + first, ring, len - first);
 }
 
-/* How far a call has come in its iovec */
-struct cursor {
-	const struct iovec *iov;
-	size_t n;
-	size_t off;
-};
-
-static struct cursor cursor_at(const struct iovec *iov, size_t n, size_t skip)
-{
-	while (n && skip >= iov->iov_len) {
-		skip -= iov->iov_len;
-		iov++;
-		n--;
-	}
-	return (struct cursor){ .iov = iov, .n = n, .off = skip };
-}
-
-/* The next piece of at most @len bytes */
-static uint8_t *cursor_next(struct cursor *c, uint32_t *len)
-{
-	uint8_t *p;
-
-	while (c->off == c->iov->iov_len) {
-		c->iov++;
-		c->off = 0;
-	}
-	p = (uint8_t *)c->iov->iov_base + c->off;
-	if (*len > c->iov->iov_len - c->off)
-		*len = (uint32_t)(c->iov->iov_len - c->off);
-	c->off += *len;
-	return p;
-}
-
 static uint32_t capacity(uint32_t shift, uint32_t limit)
 {
 	return min32(1u << shift, limit);
@@ -169,7 +135,7 @@ ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 {
 	uint64_t word = ol_load(&e->own->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
-	struct cursor c;
+	struct ol_cursor c = { .iov = iov, .n = iovlen, .off = skip };
 	uint32_t n;
 
 	if ((word & SAME) != e->wire)
@@ -179,12 +145,14 @@ ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 		return nonsense(e, fd);
 	if (!n)
 		return 0;
-	c = cursor_at(iov, iovlen, skip);
 	for (uint32_t done = 0, k; done < n; done += k) {
-		const uint8_t *from;
+		uint8_t *from;
 
-		k = n - done;
-		from = cursor_next(&c, &k);
+		k = (uint32_t)ol_cursor_next(&c, n - done, &from);
+		if (!k) {
+			n = done;
+			break;
+		}
 		ring_put(ol_wire_ring(e->own), 1u << e->wshift, pos + done,
 			 from, k);
 	}
@@ -229,7 +197,7 @@ ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
 	uint64_t tx = ol_load_acquire(&e->peer->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
 	uint32_t n = unread(e, tx, pos);
-	struct cursor c;
+	struct ol_cursor c = { .iov = iov, .n = iovlen };
 
 	if ((word & SAME) != e->wire)
 		return lost(e);
@@ -241,12 +209,14 @@ ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
 	}
 	if (n > len)
 		n = (uint32_t)len;
-	c = cursor_at(iov, iovlen, 0);
 	for (uint32_t done = 0, k; done < n; done += k) {
 		uint8_t *to;
 
-		k = n - done;
-		to = cursor_next(&c, &k);
+		k = (uint32_t)ol_cursor_next(&c, n - done, &to);
+		if (!k) {
+			n = done;
+			break;
+		}
 		ring_get(ol_wire_ring(e->peer), 1u << ONLOAD_X_SHIFT(tx),
 			 pos + done, to, k);
 	}
@@ -346,7 +316,7 @@ bool ol_wire_try_recv(int fd, ol_handle h, void *buf, size_t len, bool now,
 	uint64_t word, tx;
 	uint32_t n;
 
-	if (ol_unlikely(!len || (uintptr_t)buf < PAGE_ZERO) || !enter(e, h))
+	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO) || !enter(e, h))
 		return false;
 	word = ol_load(&e->own->rx);
 	tx = ol_load_acquire(&e->peer->tx);
@@ -379,7 +349,7 @@ bool ol_wire_try_send(int fd, ol_handle h, const void *buf, size_t len)
 	uint64_t word;
 	uint32_t n;
 
-	if (ol_unlikely(!len || (uintptr_t)buf < PAGE_ZERO) || !enter(e, h))
+	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO) || !enter(e, h))
 		return false;
 	word = ol_load(&e->own->tx);
 	if ((word & SAME) == e->wire) {

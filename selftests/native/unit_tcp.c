@@ -347,7 +347,7 @@ static void rx_consumes_what_is_read(void **state)
 	assert_int_equal(f.st.rx_cons, f.prod);
 }
 
-/* cursor_next, scatter, ol_tcp_read */
+/* ol_cursor_next, scatter, ol_tcp_read */
 
 static void read_coalesces(void **state)
 {
