@@ -338,10 +338,6 @@ void onload_import_wire(struct onload_flow *flow,
 	WRITE_ONCE(tp->copied_seq, seq);
 	/* Or autotuning would take them for bytes read within one round trip. */
 	tp->rcvq_space.seq -= unread;
-	/* What was promised must still fit when it arrives. */
 	if (!(sk->sk_userlocks & SOCK_RCVBUF_LOCK))
-		WRITE_ONCE(sk->sk_rcvbuf,
-			   max_t(int, sk->sk_rcvbuf,
-				 atomic_read(&sk->sk_rmem_alloc) + 2 *
-				 tcp_receive_window(tp)));
+		onload_record_promise(sk, sk->sk_rcvbuf);
 }

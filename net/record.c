@@ -360,6 +360,19 @@ static bool onload_drained(struct onload_flow *flow, u32 pos, u32 *prod)
 }
 
 /**
+ * onload_record_promise() - what was promised must still fit when it arrives
+ * @sk: locked, in Linux's hands
+ * @rcvbuf: its sk_rcvbuf so far, in bytes
+ */
+void onload_record_promise(struct sock *sk, int rcvbuf)
+{
+	int need = atomic_read(&sk->sk_rmem_alloc) +
+		   2 * tcp_receive_window(tcp_sk(sk));
+
+	WRITE_ONCE(sk->sk_rcvbuf, max(rcvbuf, need));
+}
+
+/**
  * onload_record_drain() - let Linux have the segments that user level has not
  *	processed, then all that follow
  * @flow: socket locked, state imported, FROZEN
@@ -399,9 +412,6 @@ int onload_record_drain(struct onload_flow *flow, u32 pos)
 		WRITE_ONCE(flow->rx_cons, pos);
 		cond_resched();
 	}
-	/* What was promised must still fit when it arrives. */
-	WRITE_ONCE(sk->sk_rcvbuf, max_t(int, rcvbuf,
-					atomic_read(&sk->sk_rmem_alloc) + 2 *
-					tcp_receive_window(tcp_sk(sk))));
+	onload_record_promise(sk, rcvbuf);
 	return err;
 }

@@ -17,6 +17,7 @@ void onload_record_append(struct sk_buff_head *queue, u32 seq, const u8 *from,
 int onload_record_unread(struct onload_flow *flow,
 			 const struct onload_tcp_state *st,
 			 struct sk_buff_head *queue);
+void onload_record_promise(struct sock *sk, int rcvbuf);
 int onload_record_drain(struct onload_flow *flow, u32 pos);
 
 #endif
