@@ -174,12 +174,12 @@ static bool onload_wait_disarm(struct onload_flow *flow,
 int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 {
 	bool forever = req->timeout_ns == ONLOAD_WAIT_FOREVER;
+	long timeo = MAX_SCHEDULE_TIMEOUT;
 	struct onload_sleeper me = {
 		.entry.private = current,
 		.entry.func = onload_sleeper_wake,
 		.events = req->events,
 	};
-	long timeo;
 	int err;
 
 	if (!req->events || req->events & ~(ONLOAD_WAIT_IN | ONLOAD_WAIT_TX |
@@ -187,20 +187,17 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 		return -EINVAL;
 	if (!onload_flow_mine(flow))
 		return -ESTALE;
-	if (!req->generation || READ_ONCE(flow->owner) == ONLOAD_WIRED)
-		return onload_wire_wait(flow, req);
 	if (!forever)
 		timeo = min_t(u64, nsecs_to_jiffies64(req->timeout_ns) + 1,
 			      MAX_SCHEDULE_TIMEOUT - 1);
+	if (!req->generation || READ_ONCE(flow->owner) == ONLOAD_WIRED)
+		return onload_wire_wait(flow, req, timeo);
 
 	while (!onload_wait_arm(flow, req, &me, &err)) {
-		if (forever)
-			schedule();
-		else
-			timeo = schedule_timeout(timeo);
+		timeo = schedule_timeout(timeo);
 		if (onload_wait_disarm(flow, &me))
 			return onload_wait_stale(flow, req) ? -ESTALE : 0;
-		if (!forever && !timeo)
+		if (!timeo)
 			return -ETIMEDOUT;
 		if (signal_pending(current))
 			return forever ? -ERESTARTSYS : -EINTR;

@@ -52,7 +52,8 @@ int onload_wire_grow(struct onload_flow *flow, u32 generation);
 /* wire_wait.c */
 __poll_t onload_wire_poll(struct onload_flow *flow, bool registers);
 bool onload_wire_ended(struct onload_flow *flow);
-int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req);
+int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
+		     long timeo);
 struct page *onload_wire_page(struct onload_flow *flow, u64 offset);
 
 int onload_wire_init(void);

@@ -162,20 +162,18 @@ static bool onload_wire_waited(struct onload_flow *flow, long *timeo)
  * onload_wire_wait() - sleep on a wire, or until there is one
  * @flow: of the socket that was asked
  * @req: what for and how long; generation 0: until the lease begins
+ * @timeo: how long in jiffies, or MAX_SCHEDULE_TIMEOUT
  *
  * Return: 0 or an error of ONLOAD_WAIT.
  */
-int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req)
+int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
+		     long timeo)
 {
-	bool forever = req->timeout_ns == ONLOAD_WAIT_FOREVER;
+	bool forever = timeo == MAX_SCHEDULE_TIMEOUT;
 	wait_queue_head_t *queue = sk_sleep(flow->sk);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	long timeo = MAX_SCHEDULE_TIMEOUT;
 	int err = 0;
 
-	if (!forever)
-		timeo = min_t(u64, nsecs_to_jiffies64(req->timeout_ns) + 1,
-			      MAX_SCHEDULE_TIMEOUT - 1);
 	/* Its thread asks for the lease again before anything else. */
 	if (!req->generation)
 		WRITE_ONCE(flow->wire_willing, true);
