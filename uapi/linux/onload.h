@@ -49,12 +49,12 @@
  *		connection; EAGAIN not now, see reason and retry_ms;
  *		EOPNOTSUPP not this socket, see reason; ENOBUFS beyond
  *		RLIMIT_MEMLOCK; ENOMEM; EALREADY it is leased.
- * HANDBACK set  struct onload_handback: gives the lease back. ESTALE if the
- *		kernel has taken it already (not an error for the caller).
  *		With ONLOAD_L_WIRE a lease may begin without being asked for
  *		again, once the system call that follows a refusal is over or
  *		in WAIT: the slot's word tells, and the next LEASE then returns
  *		0 and the lease's generation.
+ * HANDBACK set  struct onload_handback: gives the lease back. ESTALE if the
+ *		kernel has taken it already (not an error for the caller).
  * DETACH   set  __u32 slot: the library is out of the slot; lease and rings
  *		are given back. EINVAL, ESTALE.
  * KICK     set  array of at most ONLOAD_KICK_MAX struct onload_seg; the
