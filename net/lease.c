@@ -28,8 +28,8 @@
 #include "record.h"
 #include "stats.h"
 #include "wait.h"
-#include "wire.h"
 #include "watch.h"
+#include "wire.h"
 
 /* Longest back-off: base times 2^ONLOAD_BACKOFF_MAX */
 #define ONLOAD_BACKOFF_MAX	10
@@ -139,6 +139,7 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	why = onload_ask(flow, wnd_max);
 	if (why)
 		return why;
+
 	spin_lock_bh(&flow->lock);
 	/* What the gate delivered while we held the socket waits there. */
 	if (READ_ONCE(flow->sk->sk_backlog.tail)) {

@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* The module's numbers in words. A newer one may know more than these tools. */
 #ifndef ONLOAD_TOOLS_REASON_H
 #define ONLOAD_TOOLS_REASON_H
 
+#include <stddef.h>
+
 #include <linux/onload.h>
 
-/* A newer module may know reasons that this tool does not. */
+static inline const char *word_of(const char *const *words, size_t n,
+				  unsigned int i)
+{
+	return i < n && words[i] ? words[i] : "unknown";
+}
+
+#define X(name, word, text) word,
+
 static inline const char *reason_word(unsigned int reason)
 {
-	static const char *const words[] = {
-#define X(name, word, text) word,
-		ONLOAD_REASONS(X)
-#undef X
-	};
+	static const char *const words[] = { ONLOAD_REASONS(X) };
 
-	return reason < ONLOAD_R_MAX ? words[reason] : "unknown";
+	return word_of(words, ONLOAD_R_MAX, reason);
 }
 
-/* Ditto, why it is not on a wire */
+/* Why a socket is not on a wire */
 static inline const char *wire_word(unsigned int why)
 {
-	static const char *const words[] = {
-#define X(name, word, text) word,
-		ONLOAD_WIRES(X)
-#undef X
-	};
+	static const char *const words[] = { ONLOAD_WIRES(X) };
 
-	return why < ONLOAD_X_MAX ? words[why] : "unknown";
+	return word_of(words, ONLOAD_X_MAX, why);
 }
+
+#undef X
 
 static inline const char *path_word(unsigned int path)
 {
@@ -36,7 +40,7 @@ static inline const char *path_word(unsigned int path)
 		[ONLOAD_PATH_WIRE] = "wire",
 	};
 
-	return path < sizeof(words) / sizeof(*words) ? words[path] : "unknown";
+	return word_of(words, sizeof(words) / sizeof(*words), path);
 }
 
 #endif

@@ -233,9 +233,8 @@ bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags)
 			(struct onload_slot *)(ctx.base + ctx.info.slots_off) +
 			i;
 	}
-	if (ctx.peers) {
+	if (ctx.peers)
 		req.flags = flags | ONLOAD_L_WIRE;
-	}
 	req.slot = e->index;
 	err = ol_control_get(fd, ONLOAD_LEASE, &req, sizeof(req));
 	/* From now on the slot is there to be looked at. */
