@@ -1,60 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The module's socket options. They return -errno and leave errno alone: a
- * call that succeeds at user level must not show what was tried on the way.
+ * All that the library asks of the module: its socket options, and the
+ * context's mappings. The native twin (selftests/native/twin.h) links
+ * something else in place of control.c.
  */
 #ifndef OL_CONTROL_H
 #define OL_CONTROL_H
 
-#include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/onload.h>
 
-#include "real.h"
+/*
+ * They return -errno and leave errno alone: a call that succeeds at user
+ * level must not show what was tried on the way.
+ */
+int ol_control_set(int fd, int opt, const void *val, size_t len);
+int ol_control_get(int fd, int opt, void *val, size_t size);
 
 /*
- * By the instruction itself where we know it: this is the one system call of
- * the data path, and what the C library adds is errno, to be undone here.
+ * Maps what ONLOAD_CONTEXT has made, and closes its descriptor. @peers, what
+ * the other ends of wires write, is NULL if there are to be no wires. False:
+ * nothing is mapped.
  */
-static inline int ol_control_set(int fd, int opt, const void *val, size_t len)
-{
-#if defined(__x86_64__) && defined(__LP64__)
-	register size_t r10 __asm__("r10") = (size_t)val;
-	register size_t r8 __asm__("r8") = len;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "0"((long)SYS_setsockopt), "D"((long)fd),
-			   "S"((long)SOL_ONLOAD), "d"((long)opt), "r"(r10),
-			   "r"(r8)
-			 : "rcx", "r11", "memory");
-	return (int)ret;
-#else
-	int saved = errno;
-	int ret = (int)syscall(SYS_setsockopt, fd, SOL_ONLOAD, opt, val, len);
-
-	if (ol_unlikely(ret < 0)) {
-		ret = -errno;
-		errno = saved;
-	}
-	return ret;
-#endif
-}
-
-static inline int ol_control_get(int fd, int opt, void *val, size_t size)
-{
-	socklen_t len = (socklen_t)size;
-	int saved = errno;
-	int ret = getsockopt(fd, SOL_ONLOAD, opt, val, &len);
-
-	if (ol_unlikely(ret < 0)) {
-		ret = -errno;
-		errno = saved;
-	}
-	return ret;
-}
+bool ol_control_map(const struct onload_context *info, void **base,
+		    void **peers);
 
 #endif

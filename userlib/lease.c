@@ -7,6 +7,7 @@
 #include "control.h"
 #include "lease.h"
 #include "pool.h"
+#include "real.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -47,20 +48,11 @@ static bool ctx_make(int fd)
 				       .nslots = slots_wanted() };
 	void *base, *peers;
 
-	if (ol_control_get(fd, ONLOAD_CONTEXT, &info, sizeof(info)))
-		return false;
-	base = mmap(NULL, info.map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    info.fd, 0);
-	peers = base == MAP_FAILED
-			? MAP_FAILED
-			: mmap(NULL, info.nslots * info.wire_stride, PROT_READ,
-			       MAP_SHARED, info.fd, (off_t)info.map_size);
-	/* The mapping keeps the context; the application sees no descriptor. */
-	OL_REAL(close)(info.fd);
-	if (base == MAP_FAILED)
+	if (ol_control_get(fd, ONLOAD_CONTEXT, &info, sizeof(info)) ||
+	    !ol_control_map(&info, &base, &peers))
 		return false;
 	ctx.base = base;
-	ctx.peers = peers == MAP_FAILED ? NULL : peers;
+	ctx.peers = peers;
 	ctx.info = info;
 	slots_pool.max = info.nslots;
 	return true;

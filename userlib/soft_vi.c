@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+
 #include "control.h"
 #include "soft_vi.h"
 #include "stats.h"
