@@ -47,7 +47,7 @@ static void fail_errno(const struct peer *p, const char *what)
 	fail(p, what, strerror(errno));
 }
 
-static uint64_t now_ns(void)
+uint64_t bench_now_ns(void)
 {
 	struct timespec ts;
 
@@ -169,7 +169,7 @@ static void serve(struct peer *p)
 	echo(p, job->warmup);
 	if (job->test == BENCH_RTT)
 		echo(p, job->count);
-	else
+	else if (job->test == BENCH_STREAM)
 		receive_stream(p, job->count);
 }
 
@@ -179,16 +179,21 @@ static void call(struct peer *p)
 	uint64_t start, last;
 
 	ping(p, job->warmup);
-	start = last = now_ns();
+	if (job->test == BENCH_LEASE) {
+		if (!bench_lease(p->fd, job))
+			fail_errno(p, "lease");
+		return;
+	}
+	start = last = bench_now_ns();
 	if (job->test == BENCH_STREAM) {
 		send_stream(p, job->count);
-		last = now_ns();
+		last = bench_now_ns();
 	}
 	for (uint64_t i = 0; job->test == BENCH_RTT && i < job->count; i++) {
 		uint64_t now;
 
 		ping(p, 1);
-		now = now_ns();
+		now = bench_now_ns();
 		job->ns[i] = now - last;
 		last = now;
 	}
@@ -197,15 +202,15 @@ static void call(struct peer *p)
 
 static int make_socket(struct peer *p)
 {
-	bool leased = p->job->mode == BENCH_LEASED;
+	bool ours = p->job->mode != BENCH_PLAIN;
 	int one = 1;
-	int fd = socket(leased ? AF_ONLOAD : AF_INET, SOCK_STREAM, 0);
+	int fd = socket(ours ? AF_ONLOAD : AF_INET, SOCK_STREAM, 0);
 
-	if (fd < 0 && leased && errno == EAFNOSUPPORT)
+	if (fd < 0 && ours && errno == EAFNOSUPPORT)
 		fail(p, "socket(AF_ONLOAD)",
 		     "no such family: the module af_onload is not loaded");
 	if (fd < 0)
-		fail_errno(p, leased ? "socket(AF_ONLOAD)" : "socket");
+		fail_errno(p, ours ? "socket(AF_ONLOAD)" : "socket");
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
 		fail_errno(p, "TCP_NODELAY");
 	return fd;

@@ -8,9 +8,14 @@
 
 #include <linux/onload.h>
 
-enum bench_test { BENCH_RTT, BENCH_STREAM };
+enum bench_test { BENCH_RTT, BENCH_STREAM, BENCH_LEASE };
 enum bench_side { BENCH_SERVER, BENCH_CLIENT, BENCH_SIDES };
-enum bench_mode { BENCH_PLAIN, BENCH_LEASED, BENCH_MODES };
+enum bench_mode {
+	BENCH_PLAIN,	/* AF_INET */
+	BENCH_UNLEASED, /* AF_ONLOAD without the library */
+	BENCH_LEASED,	/* AF_ONLOAD with it */
+	BENCH_MODES
+};
 
 #define BENCH_SIZE_MAX (1u << 20)
 
@@ -56,5 +61,9 @@ void bench_catch_signals(void);
 /* bench-peer.c: what such a process does. Returns an exit status. */
 #define BENCH_PEER "--peer"
 int bench_peer(char **argv);
+uint64_t bench_now_ns(void);
+
+/* bench-lease.c: false if it failed; errno and what it printed say why. */
+bool bench_lease(int fd, struct bench_job *job);
 
 #endif

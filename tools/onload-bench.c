@@ -41,12 +41,14 @@ struct result {
 	double user_share;
 };
 
-static const char *const mode_names[] = { "plain", "leased" };
+static const char *const test_names[] = { "rtt", "stream", "lease" };
+static const char *const mode_names[] = { "plain", "unleased", "leased" };
 
 static const char usage[] =
-	"usage: onload-bench rtt|stream [OPTION...]\n"
+	"usage: onload-bench rtt|stream|lease [OPTION...]\n"
 	"Measure round trips, or one-way streams, over plain and leased "
-	"sockets.\n"
+	"sockets;\n"
+	"or what it costs to lease an idle connection and to give it back.\n"
 	"  -s SIZE[,SIZE...]  bytes of a message (64)\n"
 	"  -n COUNT           messages of each kind and size (10000)\n"
 	"  -w COUNT           unmeasured round trips before each round (500)\n"
@@ -56,6 +58,7 @@ static const char usage[] =
 	"  -j, --json         results as JSON\n"
 	"  --plain, --leased, --both\n"
 	"                     which kinds (both)\n"
+	"  --unleased         plain sockets and ours without the library\n"
 	"  --veth             between two new namespaces (the default)\n"
 	"  --lo               over the loopback device of this namespace\n"
 	"  --netns A,B        between two namespaces which are joined already\n"
@@ -119,12 +122,23 @@ static void add_netns(struct options *o, char *names)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	enum { SPIN = 256, PLAIN, LEASED, BOTH, VETH, LO, NETNS, ICOUNT };
+	enum {
+		SPIN = 256,
+		PLAIN,
+		LEASED,
+		BOTH,
+		UNLEASED,
+		VETH,
+		LO,
+		NETNS,
+		ICOUNT
+	};
 	static const struct option options[] = {
 		{ "spin", no_argument, NULL, SPIN },
 		{ "plain", no_argument, NULL, PLAIN },
 		{ "leased", no_argument, NULL, LEASED },
 		{ "both", no_argument, NULL, BOTH },
+		{ "unleased", no_argument, NULL, UNLEASED },
 		{ "veth", no_argument, NULL, VETH },
 		{ "lo", no_argument, NULL, LO },
 		{ "netns", required_argument, NULL, NETNS },
@@ -165,8 +179,10 @@ static void parse(struct options *o, int argc, char **argv)
 		case PLAIN:
 		case LEASED:
 		case BOTH:
+		case UNLEASED:
 			o->modes[BENCH_PLAIN] = opt != LEASED;
-			o->modes[BENCH_LEASED] = opt != PLAIN;
+			o->modes[BENCH_UNLEASED] = opt == UNLEASED;
+			o->modes[BENCH_LEASED] = opt == LEASED || opt == BOTH;
 			break;
 		case VETH:
 			add_topology(o, "veth");
@@ -192,12 +208,13 @@ static void parse(struct options *o, int argc, char **argv)
 		fputs(usage, stderr);
 		exit(2);
 	}
-	if (!strcmp(argv[optind], "rtt"))
-		o->test = BENCH_RTT;
-	else if (!strcmp(argv[optind], "stream"))
-		o->test = BENCH_STREAM;
-	else
-		bad("test", argv[optind]);
+	while (strcmp(argv[optind], test_names[o->test]))
+		if (++o->test > BENCH_LEASE)
+			bad("test", argv[optind]);
+	if (o->test == BENCH_LEASE) {
+		memset(o->modes, false, sizeof(o->modes));
+		o->modes[BENCH_UNLEASED] = true;
+	}
 	if (!o->ntopologies)
 		add_topology(o, "veth");
 	if (o->count < o->rounds)
@@ -234,7 +251,7 @@ struct samples {
 
 static void add_round(struct samples *s, const struct bench_job *job)
 {
-	if (job->test == BENCH_RTT) {
+	if (job->test != BENCH_STREAM) {
 		memcpy(s->ns + s->n, job->ns, job->count * sizeof(*s->ns));
 		s->n += job->count;
 	} else {
@@ -314,7 +331,8 @@ static bool measure(const struct options *o, const struct bench_topology *t,
 	}
 	for (unsigned int r = 0; good && r < o->rounds; r++) {
 		for (unsigned int i = 0; good && i < BENCH_MODES; i++) {
-			enum bench_mode m = (r + i) % BENCH_MODES;
+			/* Every second round the other way about */
+			enum bench_mode m = r % 2 ? BENCH_MODES - 1 - i : i;
 
 			if (o->modes[m])
 				good = run_round(o, t, size, m, &samples[m]);
@@ -328,15 +346,28 @@ static bool measure(const struct options *o, const struct bench_topology *t,
 	return good;
 }
 
+/* What is set against plain sockets; BENCH_PLAIN if nothing is */
+static enum bench_mode compared(const struct options *o)
+{
+	if (!o->modes[BENCH_PLAIN])
+		return BENCH_PLAIN;
+	if (o->modes[BENCH_UNLEASED])
+		return BENCH_UNLEASED;
+	return o->modes[BENCH_LEASED] ? BENCH_LEASED : BENCH_PLAIN;
+}
+
 static void print_head(struct out *out, const struct options *o)
 {
 	const char *unit = o->icount ? "instructions" : "ns";
 
 	out_begin(out, NULL, '{');
-	out_str(out, "test", "%s", o->test == BENCH_RTT ? "rtt" : "stream");
+	out_str(out, "test", "%s", test_names[o->test]);
 	out_str(out, "wait", ", %s", o->spin ? "spinning" : "blocking");
-	out_str(out, "unit", ", %s of a message", unit);
-	out_u64(out, "count", ", %llu messages", o->count);
+	out_str(out, "unit",
+		o->test == BENCH_LEASE ? ", %s of a lease and its return"
+				       : ", %s of a message",
+		unit);
+	out_u64(out, "count", ", %llu of them", o->count);
 	out_u64(out, "rounds", " in %llu rounds", o->rounds);
 	out_text(out, "\n%-10s %7s", "", "");
 	for (int m = 0; m < BENCH_MODES; m++)
@@ -348,8 +379,8 @@ static void print_head(struct out *out, const struct options *o)
 			out_text(out, "  %10s %10s %10s", "min", "p50", "mean");
 	if (o->modes[BENCH_LEASED])
 		out_text(out, "  %10s", "user level");
-	if (o->modes[BENCH_LEASED] && o->modes[BENCH_PLAIN])
-		out_text(out, "  %s", "plain/leased");
+	if (compared(o))
+		out_text(out, "  plain/%s", mode_names[compared(o)]);
 	out_text(out, "\n");
 	out_begin(out, "results", '[');
 	fflush(out->file);
@@ -377,9 +408,9 @@ static void print_result(struct out *out, const struct options *o,
 	if (o->modes[BENCH_LEASED])
 		out_f64(out, "user_share", "  %10.4f",
 			r[BENCH_LEASED].user_share);
-	if (o->modes[BENCH_LEASED] && o->modes[BENCH_PLAIN])
-		out_f64(out, "ratio", "  %12.2f",
-			r[BENCH_PLAIN].mean / r[BENCH_LEASED].mean);
+	if (compared(o))
+		out_f64(out, "ratio", "  %12.3f",
+			r[BENCH_PLAIN].mean / r[compared(o)].mean);
 	out_end(out, '}');
 	out_text(out, "\n");
 	fflush(out->file);
