@@ -78,6 +78,24 @@ static int onload_set_wire(struct onload_flow *flow, sockptr_t optval,
 	return flow ? verb(flow, generation) : -ESTALE;
 }
 
+/* Apart from what every message does */
+static noinline int onload_set_rare(struct onload_flow *flow, int optname,
+				    sockptr_t optval, unsigned int optlen)
+{
+	switch (optname) {
+	case ONLOAD_HANDBACK:
+		return onload_set_handback(flow, optval, optlen);
+	case ONLOAD_DETACH:
+		return onload_set_detach(flow, optval, optlen);
+	case ONLOAD_WAKE:
+		return onload_set_wire(flow, optval, optlen, onload_wire_wake);
+	case ONLOAD_GROW:
+		return onload_set_wire(flow, optval, optlen, onload_wire_grow);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
 /**
  * onload_setsockopt() - setsockopt() at SOL_ONLOAD
  * @sock: one of ours
@@ -93,28 +111,12 @@ int onload_setsockopt(struct socket *sock, int optname, sockptr_t optval,
 	struct onload_flow *flow = onload_call_begin(sock);
 	int err;
 
-	switch (optname) {
-	case ONLOAD_KICK:
+	if (optname == ONLOAD_KICK)
 		err = onload_kick(flow, optval, optlen);
-		break;
-	case ONLOAD_WAIT:
+	else if (optname == ONLOAD_WAIT)
 		err = onload_set_wait(flow, optval, optlen);
-		break;
-	case ONLOAD_HANDBACK:
-		err = onload_set_handback(flow, optval, optlen);
-		break;
-	case ONLOAD_DETACH:
-		err = onload_set_detach(flow, optval, optlen);
-		break;
-	case ONLOAD_WAKE:
-		err = onload_set_wire(flow, optval, optlen, onload_wire_wake);
-		break;
-	case ONLOAD_GROW:
-		err = onload_set_wire(flow, optval, optlen, onload_wire_grow);
-		break;
-	default:
-		err = -ENOPROTOOPT;
-	}
+	else
+		err = onload_set_rare(flow, optname, optval, optlen);
 	onload_call_end(flow);
 	return err;
 }

@@ -194,10 +194,13 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 		return onload_wire_wait(flow, req, timeo);
 
 	while (!onload_wait_arm(flow, req, &me, &err)) {
-		timeo = schedule_timeout(timeo);
+		if (forever)
+			schedule();
+		else
+			timeo = schedule_timeout(timeo);
 		if (onload_wait_disarm(flow, &me))
 			return onload_wait_stale(flow, req) ? -ESTALE : 0;
-		if (!timeo)
+		if (!forever && !timeo)
 			return -ETIMEDOUT;
 		if (signal_pending(current))
 			return forever ? -ERESTARTSYS : -EINTR;

@@ -51,36 +51,39 @@ static ssize_t sent(ssize_t n)
 	return n;
 }
 
-static inline bool recv_one(int fd, ol_handle h, void *buf, size_t len,
-			    int flags, ssize_t *ret)
+/* Apart, so that the shortest road saves no registers for it */
+static __attribute__((noinline)) bool
+recv_long(int fd, ol_handle h, void *buf, size_t len, int flags, ssize_t *ret)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
 	if (ol_wire_on(h) && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) &&
 	    ol_wire_try_recv(fd, h, buf, len, flags & MSG_DONTWAIT, ret))
 		return true;
-	if (ol_likely(!(flags & ~MSG_NOSIGNAL))) {
+	return ol_recv(fd, h, &iov, 1, len, flags, ret);
+}
+
+static inline bool recv_one(int fd, ol_handle h, void *buf, size_t len,
+			    int flags, ssize_t *ret)
+{
+	if (ol_likely(!ol_wire_on(h) && !(flags & ~MSG_NOSIGNAL))) {
 		*ret = ol_short_recv(fd, h, buf, len);
 		if (ol_likely(*ret != OL_LONG))
 			return true;
 	}
-	return ol_recv(fd, h, &iov, 1, len, flags, ret);
+	return recv_long(fd, h, buf, len, flags, ret);
 }
 
-static inline bool send_one(int fd, ol_handle h, const void *buf, size_t len,
-			    int flags, ssize_t *ret)
+static __attribute__((noinline)) bool send_long(int fd, ol_handle h,
+						const void *buf, size_t len,
+						int flags, ssize_t *ret)
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 
-	if (ol_wire_on(h) && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL))) {
+	if (ol_wire_on(h) && !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)) &&
+	    ol_wire_try_send(fd, h, buf, len)) {
 		*ret = (ssize_t)len;
-		if (ol_wire_try_send(fd, h, buf, len))
-			return true;
-	}
-	if (ol_likely(!(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))) {
-		*ret = ol_short_send(fd, h, buf, len);
-		if (ol_likely(*ret != OL_LONG))
-			return true;
+		return true;
 	}
 	/* Only Linux has the timer that sends what MSG_MORE holds back. */
 	if (ol_unlikely(flags & MSG_MORE)) {
@@ -88,6 +91,18 @@ static inline bool send_one(int fd, ol_handle h, const void *buf, size_t len,
 		return false;
 	}
 	return ol_send(fd, h, &iov, 1, len, flags, ret);
+}
+
+static inline bool send_one(int fd, ol_handle h, const void *buf, size_t len,
+			    int flags, ssize_t *ret)
+{
+	if (ol_likely(!ol_wire_on(h) &&
+		      !(flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)))) {
+		*ret = ol_short_send(fd, h, buf, len);
+		if (ol_likely(*ret != OL_LONG))
+			return true;
+	}
+	return send_long(fd, h, buf, len, flags, ret);
 }
 
 OL_EXPORT ssize_t read(int fd, void *buf, size_t len)

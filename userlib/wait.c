@@ -14,10 +14,11 @@
 #define SPIN_MAX_USEC 1000000
 
 bool ol_wait_self_cancelled;
+
 /* After that many misses in a row, one wait in 2^MISSES_MAX spins. */
 #define MISSES_MAX 6
 
-static uint64_t spin_ns;
+uint64_t ol_wait_spin_ns;
 
 /* On one processor what is waited for cannot happen while we spin. */
 static bool alone;
@@ -38,12 +39,12 @@ void ol_wait_set_spin(unsigned int usec)
 {
 	if (usec > SPIN_MAX_USEC)
 		usec = SPIN_MAX_USEC;
-	ol_store(&spin_ns, usec * 1000ull);
+	ol_store(&ol_wait_spin_ns, usec * 1000ull);
 }
 
 unsigned int ol_wait_get_spin(void)
 {
-	return (unsigned int)(ol_load(&spin_ns) / 1000);
+	return (unsigned int)(ol_load(&ol_wait_spin_ns) / 1000);
 }
 
 uint64_t ol_wait_clock(void)
@@ -95,12 +96,11 @@ static bool missed(struct ol_luck *luck)
 	return false;
 }
 
-bool ol_wait_spin(const struct ol_wait *w)
+bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns)
 {
-	uint64_t ns = ol_load(&spin_ns);
 	uint64_t end;
 
-	if (!ns || hopeless(w->luck))
+	if (hopeless(w->luck))
 		return false;
 	end = ol_wait_clock() + ns;
 	do {

@@ -56,8 +56,17 @@ static inline bool ol_wait_cancellable(void)
 /* Monotonic nanoseconds */
 uint64_t ol_wait_clock(void);
 
+extern uint64_t ol_wait_spin_ns; /* atomic; 0: nobody spins */
+
+bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns);
+
 /* True: something arrived, or the lease ended, while spinning. */
-bool ol_wait_spin(const struct ol_wait *w);
+static inline bool ol_wait_spin(const struct ol_wait *w)
+{
+	uint64_t ns = ol_load(&ol_wait_spin_ns);
+
+	return ns && ol_wait_spin_for(w, ns);
+}
 
 /*
  * The cancellation point that a call is even if it does not sleep. Nobody
