@@ -276,7 +276,8 @@ static void receive_timeout(void)
 
 	EXPECT_ERR(recv(p.s, &byte, 1, 0), EAGAIN);
 	took = net_ms() - begin;
-	EXPECT(took >= 190 && took < 2000);
+	/* Above is only for a call that never ends: the machine may be busy. */
+	EXPECT(took >= 190 && took < 20000);
 	net_send(p.c, "x", 1);
 	net_recv(p.s, &byte, 1);
 }
