@@ -58,6 +58,12 @@ bench: deps
 	$(MAKE) all
 	selftests/bench.sh
 
+# On this processor, without module or guest: make bench-native [ARGS=-j]
+bench-native: deps
+	$(MAKE) lib
+	$(MAKE) -s -C selftests/native bench
+	build/native/bench $(ARGS)
+
 # Ten minutes, once for each version of Debian's source and of selftests/vm/debug.config.
 debug-kernel kcsan-kernel: deps
 	scripts/debug-kernel.sh build $(@:-kernel=)
@@ -87,6 +93,8 @@ help:
 	@echo 'make install    with DESTDIR=, PREFIX=$(PREFIX); the module goes to the kernel of KDIR'
 	@echo 'make deps       install the Debian packages that everything here needs (root)'
 	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
+	@echo 'make bench-native'
+	@echo '                wires against TCP over loopback on this processor; ARGS=-j: as JSON'
 	@echo 'make soak       MINUTES=10 [KERNEL=stock] [SEED=n]: streams and deaths at random, in the debug kernel'
 	@echo 'make fuzz       the fuzzer of user-level TCP, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make style      checkpatch, sparse, clang-format, cppcheck'
@@ -94,4 +102,4 @@ help:
 	@echo '                a kernel which checks itself, for selftests/vm/run --kernel debug'
 	@echo 'make clean      all but those kernels; make distclean: all'
 
-.PHONY: all modules lib tools install deps check soak fuzz demo bench debug-kernel kcsan-kernel style clean distclean help
+.PHONY: all modules lib tools install deps check soak fuzz demo bench bench-native debug-kernel kcsan-kernel style clean distclean help
