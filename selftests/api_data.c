@@ -4,10 +4,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <linux/errqueue.h>
@@ -115,7 +117,7 @@ static void peek(void)
 	EXPECT_ERR(recv(p.s, buf, 16, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
 }
 
-static int send_thrice(void *arg)
+static void *send_thrice(void *arg)
 {
 	int fd = *(int *)arg;
 
@@ -123,18 +125,30 @@ static int send_thrice(void *arg)
 		usleep(50000);
 		net_send(fd, "abcde", 5);
 	}
-	return CHECK_PASS;
+	return NULL;
+}
+
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	EXPECT(!getrusage(RUSAGE_THREAD, &usage));
+	return usage.ru_nvcsw;
 }
 
 static void waitall(void)
 {
 	struct pair p = net_warm_pair();
-	pid_t writer = check_fork(send_thrice, &p.c);
+	long before = sleeps();
+	pthread_t writer;
 	char buf[16];
 
+	EXPECT(!pthread_create(&writer, NULL, send_thrice, &p.c));
 	EXPECT_EQ(recv(p.s, buf, 15, MSG_WAITALL), 15);
 	EXPECT(!memcmp(buf, "abcdeabcdeabcde", 15));
-	check_wait(writer);
+	/* Not only for the first part of it; one may have come too soon. */
+	EXPECT(sleeps() - before >= 2);
+	EXPECT(!pthread_join(writer, NULL));
 	/* The end of the stream cuts it short. */
 	net_send(p.c, "xyz", 3);
 	close(p.c);
@@ -224,6 +238,74 @@ static void scatter(void)
 	EXPECT_EQ(msg.msg_controllen, 0);
 	EXPECT_EQ(msg.msg_flags, 0);
 	EXPECT(!memcmp(a, "one", 3) && b[0] == '-' && !memcmp(c, "two-", 4));
+}
+
+#define ROUNDS 10
+#define WARM   100
+
+static int send_pieces(void *arg)
+{
+	struct dice d = { 11 };
+	int fd = *(int *)arg;
+
+	/* By turns at first, as a lease needs a quiet connection. */
+	for (int i = 0; i < WARM; i++) {
+		net_recv(fd, bulk, 1);
+		net_send(fd, bulk, 1);
+	}
+	pattern_fill(bulk, BULK, 1, 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		for (size_t n, pos = 0; pos < BULK; pos += n) {
+			n = dice_size(&d, 300);
+			if (n > BULK - pos)
+				n = BULK - pos;
+			net_send(fd, bulk + pos, n);
+		}
+	}
+	return CHECK_PASS;
+}
+
+static size_t receive_pieces(int fd, struct dice *d, char *buf, size_t len)
+{
+	size_t half = dice_size(d, len);
+	struct iovec iov[] = { { buf, half }, { buf + half, len - half } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n;
+
+	switch (dice_roll(d, 3)) {
+	case 0:
+		n = recv(fd, buf, half, MSG_WAITALL);
+		EXPECT_EQ(n, half);
+		return n;
+	case 1:
+		n = readv(fd, iov, 2);
+		break;
+	default:
+		n = recvmsg(fd, &msg, 0);
+	}
+	EXPECT(n > 0);
+	return n;
+}
+
+/* More arrives while a call is collecting what is there. */
+static void scatter_in_flight(void)
+{
+	struct pair p = net_pair();
+	pid_t writer = check_fork(send_pieces, &p.c);
+	struct dice d = { 12 };
+
+	close(p.c);
+	for (int i = 0; i < WARM; i++) {
+		net_send(p.s, bulk, 1);
+		net_recv(p.s, bulk, 1);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		for (size_t got = 0; got < BULK;)
+			got += receive_pieces(p.s, &d, bulk + got, BULK - got);
+		EXPECT_EQ(pattern_right(bulk, BULK, 1, 0), BULK);
+		memset(bulk, 0, BULK);
+	}
+	check_wait(writer);
 }
 
 static void many_messages(void)
@@ -389,5 +471,6 @@ const struct check api_data[] = {
 	CHECK(fill_and_drain), CHECK(cork),
 	CHECK(more),	       CHECK(zerocopy),
 	CHECK(named_send),     CHECK(datagrams),
+	CHECK(scatter_in_flight),
 };
 const size_t api_data_count = sizeof(api_data) / sizeof(*api_data);

@@ -229,6 +229,8 @@ static enum step recv_idle(struct ol_ep *e, struct call *call, struct ol_txn *t)
 
 static enum step recv_wire(struct ol_ep *e, struct call *call)
 {
+	/* The iovec begins where the last step of the call ended. */
+	const size_t before = call->done;
 	ssize_t got;
 	uint64_t tx;
 
@@ -237,16 +239,16 @@ static enum step recv_wire(struct ol_ep *e, struct call *call)
 		return STEP_KERNEL;
 	do {
 		got = ol_wire_recv(e, call->fd, call->iov, call->iovlen,
-				   call->len - call->done);
+				   call->done - before, call->len - call->done);
 		if (got < 0)
-			return call->done ? STEP_DONE : gone(e);
+			return call->done != before ? STEP_DONE : gone(e);
 		call->done += (size_t)got;
 		tx = ol_load(&e->peer->tx);
 		if (call->done == call->len)
 			return STEP_DONE;
 	} while (!ol_wire_arm_recv(e) ||
 		 ONLOAD_X_POS(tx) != ONLOAD_X_POS(ol_load(&e->own->rx)));
-	if (call->done)
+	if (call->done != before)
 		return STEP_DONE;
 	call->wait = ol_wait_for_word(e, &e->peer->tx, tx);
 	call->limit = e->rcv_ns;

@@ -191,13 +191,13 @@ static inline bool recv_publish(struct ol_ep *e, int fd, uint64_t word,
 }
 
 ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
-		     size_t iovlen, size_t len)
+		     size_t iovlen, size_t skip, size_t len)
 {
 	uint64_t word = ol_load(&e->own->rx);
 	uint64_t tx = ol_load_acquire(&e->peer->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
 	uint32_t n = unread(e, tx, pos);
-	struct ol_cursor c = { .iov = iov, .n = iovlen };
+	struct ol_cursor c = { .iov = iov, .n = iovlen, .off = skip };
 
 	if ((word & SAME) != e->wire)
 		return lost(e);
@@ -287,7 +287,7 @@ static ssize_t recv_rest(struct ol_ep *e, int fd, uint8_t *buf, size_t len)
 
 	do {
 		struct iovec iov = { buf + done, len - done };
-		ssize_t n = ol_wire_recv(e, fd, &iov, 1, len - done);
+		ssize_t n = ol_wire_recv(e, fd, &iov, 1, 0, len - done);
 
 		if (n <= 0)
 			break;

@@ -35,7 +35,7 @@ static inline uint8_t *ol_wire_ring(const struct onload_wire_head *head)
 ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 		     size_t iovlen, size_t skip, size_t len);
 ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
-		     size_t iovlen, size_t len);
+		     size_t iovlen, size_t skip, size_t len);
 
 /* The ring was found full: have it made longer, if it may be. */
 void ol_wire_full(struct ol_ep *e, int fd);
