@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "lease.h"
 #include "record.h"
+#include "wait.h"
 
 /* One record, and a cost of leasing that stays small */
 #define ONLOAD_UNREAD_MAX 32768u
@@ -59,7 +60,7 @@ static bool onload_policy(struct sock *sk)
 	return inet_sk(sk)->min_ttl;
 }
 
-/* What stands against any lease, and will not pass by itself */
+/* What stands against any lease */
 static enum onload_reason onload_export_plain(struct sock *sk)
 {
 	if (sk->sk_state != TCP_ESTABLISHED || sk->sk_shutdown || sk->sk_err)
@@ -72,6 +73,11 @@ static enum onload_reason onload_export_plain(struct sock *sk)
 		return ONLOAD_R_POLICY;
 	if (tcp_sk(sk)->urg_data)
 		return ONLOAD_R_URG;
+	/* Since before there was a flow to be counted in by: what arrives
+	 * would not wake them.
+	 */
+	if (onload_who_waits(sk) & ONLOAD_WHO_SLEEPS)
+		return ONLOAD_R_BUSY;
 	return ONLOAD_R_NONE;
 }
 

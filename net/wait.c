@@ -35,6 +35,51 @@ void onload_wake_tx(struct onload_flow *flow)
 }
 
 /**
+ * onload_wait_woken() - woken_wake_function(), for sleepers of ours
+ * @entry: on a socket's wait queue
+ * @mode: as there
+ * @flags: as there
+ * @key: as there
+ *
+ * So that they can be told from those of Linux.
+ *
+ * Return: as there.
+ */
+int onload_wait_woken(struct wait_queue_entry *entry, unsigned int mode,
+		      int flags, void *key)
+{
+	return woken_wake_function(entry, mode, flags, key);
+}
+
+/**
+ * onload_who_waits() - look through a socket's wait queue
+ * @sk: locked by any means
+ *
+ * Return: ONLOAD_WHO_*. Ours are left out: they look for themselves.
+ */
+u32 onload_who_waits(struct sock *sk)
+{
+	struct wait_queue_entry *entry;
+	struct socket_wq *wq;
+	unsigned long flags;
+	u32 who = 0;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq)) {
+		spin_lock_irqsave(&wq->wait.lock, flags);
+		list_for_each_entry(entry, &wq->wait.head, entry)
+			if (entry->func == woken_wake_function)
+				who |= ONLOAD_WHO_SLEEPS;
+			else if (entry->func != onload_wait_woken)
+				who |= ONLOAD_WHO_POLLS;
+		spin_unlock_irqrestore(&wq->wait.lock, flags);
+	}
+	rcu_read_unlock();
+	return who;
+}
+
+/**
  * struct onload_sleeper - a thread in ONLOAD_WAIT
  * @entry: in the flow's @sleepers
  * @events: ONLOAD_WAIT_* that end the wait

@@ -176,27 +176,6 @@ static struct onload_wire *onload_wire_alloc(struct onload_flow *flow,
 	return wire;
 }
 
-/* Is somebody registered who is told only of what arrives from now on? */
-static bool onload_wire_polled(struct sock *sk)
-{
-	struct wait_queue_entry *entry;
-	struct socket_wq *wq;
-	unsigned long flags;
-	bool polled = false;
-
-	rcu_read_lock();
-	wq = rcu_dereference(sk->sk_wq);
-	if (skwq_has_sleeper(wq)) {
-		spin_lock_irqsave(&wq->wait.lock, flags);
-		list_for_each_entry(entry, &wq->wait.head, entry)
-			/* ONLOAD_WAIT looks for itself. */
-			polled |= entry->func != woken_wake_function;
-		spin_unlock_irqrestore(&wq->wait.lock, flags);
-	}
-	rcu_read_unlock();
-	return polled;
-}
-
 /* Fill in what user level of one end reads; nothing is published yet. */
 static void onload_wire_prepare(struct onload_wire *wire, int side)
 {
@@ -221,7 +200,7 @@ static void onload_wire_prepare(struct onload_wire *wire, int side)
 	head->rx = ONLOAD_X_MAKE(wire->generation, 0, 0);
 	/* Who came to sleep before the lease has looked at Linux only. */
 	head->wake = ONLOAD_WAKE_RX | ONLOAD_WAKE_TX;
-	head->polled = onload_wire_polled(flow->sk);
+	head->polled = onload_who_waits(flow->sk) & ONLOAD_WHO_POLLS;
 	memcpy(&slot->c, &c, sizeof(c));
 	WRITE_ONCE(slot->need_wake, 1);
 	WRITE_ONCE(slot->reason, ONLOAD_R_NONE);

@@ -14,6 +14,7 @@
 #include "context.h"
 #include "flow.h"
 #include "region.h"
+#include "wait.h"
 #include "wire.h"
 
 /* What a fault finds once the other end's area is gone */
@@ -171,7 +172,7 @@ int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
 {
 	bool forever = timeo == MAX_SCHEDULE_TIMEOUT;
 	wait_queue_head_t *queue = sk_sleep(flow->sk);
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	DEFINE_WAIT_FUNC(wait, onload_wait_woken);
 	int err = 0;
 
 	/* Its thread asks for the lease again before anything else. */

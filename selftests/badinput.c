@@ -7,8 +7,10 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -251,6 +253,58 @@ static void unread_socket(void)
 	expect_refused(p.c, EAGAIN, ONLOAD_R_UNREAD);
 }
 
+struct sleeper {
+	int fd;
+	pid_t tid; /* atomic */
+};
+
+static void *sleeps_in_recv(void *arg)
+{
+	struct sleeper *me = arg;
+	char byte;
+
+	__atomic_store_n(&me->tid, gettid(), __ATOMIC_RELEASE);
+	net_recv(me->fd, &byte, 1);
+	return NULL;
+}
+
+static bool asleep(const struct sleeper *who)
+{
+	pid_t tid = __atomic_load_n(&who->tid, __ATOMIC_ACQUIRE);
+	char path[64], where[64] = "";
+	FILE *f;
+
+	if (!tid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", tid);
+	f = fopen(path, "r");
+	EXPECT(f);
+	EXPECT(fgets(where, sizeof(where), f) || !ferror(f));
+	fclose(f);
+	return !strcmp(where, "wait_woken");
+}
+
+/* A thread that sleeps since before there was anything to count it in by */
+static void sleeping_thread(void)
+{
+	struct pair p = net_pair();
+	struct sleeper who = { .fd = p.c };
+	uint64_t end = net_ms() + 20000;
+	pthread_t t;
+
+	EXPECT(!pthread_create(&t, NULL, sleeps_in_recv, &who));
+	while (!asleep(&who)) {
+		EXPECT(net_ms() < end);
+		usleep(1000);
+	}
+	abi_open(p.c, 1);
+	expect_refused(p.c, EAGAIN, ONLOAD_R_BUSY);
+	net_send(p.s, "x", 1);
+	pthread_join(t, NULL);
+	abi_lease(p.c, 0);
+	net_exchange(p.c, p.s);
+}
+
 /* A little is taken along, and comes back with the lease. */
 static void unread_byte(void)
 {
@@ -469,7 +523,7 @@ static const struct check checks[] = {
 	CHECK(tls_socket),	CHECK(signed_socket),
 	CHECK(handback_detach), CHECK(kick_arguments),
 	CHECK(wait_arguments),	CHECK(info_arguments),
-	CHECK(locked_memory),
+	CHECK(locked_memory),	CHECK(sleeping_thread),
 };
 
 int main(int argc, char **argv)
