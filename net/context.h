@@ -77,6 +77,7 @@ struct onload_ctx_slot {
  * @watched: flows with something outstanding, hold a reference each
  * @due: jiffies when @watch is to run, valid while it is pending
  * @watch: looks at the watched flows
+ * @kicked: jiffies when the process last sent something, on any flow; plain
  */
 struct onload_ctx {
 	struct hlist_node node;
@@ -109,6 +110,7 @@ struct onload_ctx {
 	struct list_head watched;
 	unsigned long due;
 	struct delayed_work watch;
+	unsigned long kicked;
 };
 
 int onload_ctx_create(struct net *net, struct onload_context *req);

@@ -4,7 +4,9 @@
  * lease; in their place one delayed work a context looks at those of its
  * flows that have something outstanding, and reclaims what is overdue:
  *
- *   term		a record that matters has not been processed
+ *   term		a record that matters has not been processed for the lease
+ *			term; or, by a process that keeps sending on other
+ *			flows and may yet come to this one, for some terms
  *   rto		bytes are in flight, unacknowledged as far as the gate saw
  *   keepalive		nothing has arrived for the keepalive time
  *
@@ -25,6 +27,11 @@
 #define ONLOAD_DEADLINE_MAX (130 * MSEC_PER_SEC)
 /* How soon a deadline of the state is looked at first: before the shortest */
 #define ONLOAD_WATCH_TX msecs_to_jiffies(30)
+
+/* Terms that a busy process has: half of what TCP's shortest retransmission
+ * time-out allows, with the default of 20 ms.
+ */
+#define ONLOAD_TERMS_BUSY 5
 
 static unsigned long onload_term(const struct onload_flow *flow)
 {
@@ -90,6 +97,13 @@ static void onload_sooner(unsigned long *delay, unsigned long other)
 		*delay = other;
 }
 
+static bool onload_busy(const struct onload_flow *flow, unsigned long idle,
+			unsigned long term)
+{
+	return idle < ONLOAD_TERMS_BUSY * term &&
+	       jiffies - READ_ONCE(flow->ctx->kicked) < term;
+}
+
 static enum onload_reason onload_overdue(struct onload_flow *flow,
 					 unsigned long *delay)
 {
@@ -118,9 +132,9 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 	if ((s32)(flow->rx_data - st.rx_proc) > 0 ||
 	    (flow->rx_prod != st.rx_proc && st.write_seq != sent)) {
 		if ((s32)(flow->watch_mark - st.rx_proc) > 0) {
-			if (idle >= term)
+			if (idle >= term && !onload_busy(flow, idle, term))
 				return ONLOAD_R_TERM;
-			onload_sooner(delay, term - idle);
+			onload_sooner(delay, idle < term ? term - idle : term);
 		} else {
 			flow->watch_mark = flow->rx_prod;
 			flow->watch_since = jiffies;

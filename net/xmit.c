@@ -177,6 +177,17 @@ static void onload_seg_xmit(struct onload_flow *flow,
 	inet_csk(sk)->icsk_af_ops->queue_xmit(sk, skb, &inet_sk(sk)->cork.fl);
 }
 
+/* The watch has patience with those who are busy. One store a tick: the line
+ * is shared by all threads of the process.
+ */
+static void onload_seg_kicked(struct onload_ctx *ctx)
+{
+	unsigned long now = jiffies;
+
+	if (READ_ONCE(ctx->kicked) != now)
+		WRITE_ONCE(ctx->kicked, now);
+}
+
 /* Not under the socket's spinlock, which the gate takes under the flow's. */
 static void onload_seg_watch(struct onload_flow *flow,
 			     const struct onload_seg *seg)
@@ -235,6 +246,7 @@ static int onload_seg_send(struct onload_flow *flow,
 	if (!skb)
 		goto out;
 	onload_seg_xmit(flow, seg, skb);
+	onload_seg_kicked(flow->ctx);
 	err = 0;
 out:
 	unlock_sock_fast(sk, slow);

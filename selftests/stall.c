@@ -4,6 +4,8 @@
  * The kernel must finish what is under way. Each check says how long that
  * took; stall.sh compares with plain sockets.
  *
+ * "stall busy" is about an application that calls elsewhere.
+ *
  * T_DROP and T_PASS are commands that make the server lose what comes in, and
  * stop that.
  */
@@ -23,6 +25,7 @@
 #define SEED   9
 #define BULK   60000
 #define ROUNDS 5000 /* seconds, where a lease needs milliseconds */
+#define TERM   500  /* ms; stall.sh sets it for "busy" */
 
 /* The client's process plays a part and stalls; the server's is the judge. */
 static struct shared {
@@ -351,6 +354,72 @@ static void stopped_reader(void)
 	took(__func__, begin);
 }
 
+/* Two leased connections; the second one's server never reads. */
+static struct pair neglected;
+
+/* Round trips on the first one until the second one's lease has ended. */
+static int serves_one(void *arg)
+{
+	char byte;
+
+	close(pair.c);
+	close(neglected.c);
+	warm(pair.s, false);
+	atomic_store(&shared->leased, false);
+	warm(neglected.s, false);
+	reach(WARM);
+	while (recv(pair.s, &byte, 1, 0) > 0)
+		net_send(pair.s, &byte, 1);
+	return CHECK_PASS;
+}
+
+static int reclaims(int fd)
+{
+	struct onload_info info;
+
+	return net_info(fd, &info) ? (int)info.reclaims : 0;
+}
+
+/* A process that is busy with one connection has longer for another one; but
+ * not for ever.
+ */
+static void busy_with_another(void)
+{
+	uint64_t begin, gap = 0, last;
+	bool early = false;
+	char byte = 'b';
+	pid_t pid;
+	int before;
+
+	pair = net_pair();
+	neglected = net_pair();
+	atomic_store(&shared->leased, false);
+	reach(BEGIN);
+	pid = check_fork(serves_one, NULL);
+	/* To ask a socket about its lease is no reason to end it. */
+	warm(pair.c, true);
+	warm(neglected.c, true);
+	await(WARM);
+	before = reclaims(neglected.s);
+	begin = last = net_ms();
+	net_send(neglected.c, &byte, 1);
+	while (reclaims(neglected.s) == before) {
+		net_send(pair.c, &byte, 1);
+		net_recv(pair.c, &byte, 1);
+		if (net_ms() - last > gap)
+			gap = net_ms() - last;
+		last = net_ms();
+		EXPECT(last - begin < 30000);
+	}
+	/* On a machine that is busy itself, the server was not. */
+	early = last - begin < 2 * TERM;
+	check_note("reclaimed after %llu ms, longest gap %llu ms",
+		   (unsigned long long)(last - begin), (unsigned long long)gap);
+	EXPECT(!early || gap > TERM / 2);
+	shutdown(pair.c, SHUT_WR);
+	check_wait(pid);
+}
+
 #define CHECK(name)            \
 	{                      \
 #name, name, 0 \
@@ -362,12 +431,19 @@ static const struct check checks[] = {
 	CHECK(stopped_reader),
 };
 
+/* Only of leases, with a term of their own: net.onload.lease_term_ms=TERM */
+static const struct check busy[] = {
+	CHECK(busy_with_another),
+};
+
 int main(int argc, char **argv)
 {
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return CHECK_FAIL;
+	if (argc > 1 && !strcmp(argv[1], "busy"))
+		return check_all(busy, 1, NULL);
 	return check_all(checks, sizeof(checks) / sizeof(*checks),
 			 argc > 1 ? argv[1] : NULL);
 }

@@ -30,6 +30,9 @@ cat "$times/plain"
 ktap_program onload 300 onload "$bin/stall" >"$times/onload"
 cat "$times/onload"
 
+for ns in "$server" "$client"; do run ip netns exec "$ns" sysctl -q -w net.onload.lease_term_ms=500; done
+ktap_program onload 300 onload "$bin/stall" busy
+
 # A guest's clock is coarse and its processors are shared: no more than "not stuck" is asked.
 awk '$3 == "took" { print $2, $4 }' "$times/plain" | while read -r name plain; do
 	onload=$(awk -v name="$name" '$2 == name && $3 == "took" { print $4 }' "$times/onload")
