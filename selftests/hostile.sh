@@ -11,8 +11,13 @@
 #	|                    veth ------------+
 #	+----------------------+
 #
-# A process that does its worst with the memory that it shares with the kernel: whatever it writes there, its own
-# connections suffer and nothing else. The kernel's log is part of the verdict.
+# Processes that do their worst with the memory that they share with the kernel: whatever they write there, their own
+# connections suffer and nothing else. First what an attacker would try on purpose, then storms of what chance finds.
+# The kernel's log is part of the verdict.
+#
+#   T_ONLY=name	only that attack, and no storm
+#   STORM_SEED	default: random
+#   STORM_SECONDS	of each storm; default 15
 
 . "$(dirname "$0")/lib/net.sh"
 need_root
@@ -32,4 +37,27 @@ run ip netns add "$twin" &&
 # But for that of the twins, over lo
 ktap_program attack 300 env T_TWIN_SERVER="$server" T_TWIN_A="$client" T_TWIN_B="$twin" \
 	ip netns exec "$client" "$bin/attack" $T_ONLY
+[ -z "${T_ONLY:-}" ] || ktap_end
+
+# storm NAME OPTION...
+storm() {
+	local name=$1
+	shift
+	ktap_program "$name" $((seconds + 180)) "$bin/hostile" -s "$seed" -t $seconds "$@"
+	# The next one's witnesses know only its own connections.
+	for ns in "$server" "$client"; do
+		ip netns exec "$ns" ss -Kt state connected >/dev/null
+	done
+}
+seed=${STORM_SEED:-$RANDOM}
+seconds=${STORM_SECONDS:-$((15 / ${T_SCALE:-1} + 3))}
+for ns in "$server" "$client"; do
+	run ip netns exec "$ns" sysctl -q -w net.onload.lease_term_ms=20
+done
+run ip -n "$server" address add 2001:db8::1/64 dev veth nodad
+run ip -n "$client" address add 2001:db8::2/64 dev veth nodad
+over_veth
+storm "IPv4"
+T_ADDR=2001:db8::1 storm "IPv6" -6
+run onload show -n "$client" | sed 's/^/# /'
 ktap_end
