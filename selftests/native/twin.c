@@ -13,6 +13,7 @@
 struct twin *twin;
 int twin_memory = -1;
 struct ol_real twin_linux;
+uint64_t twin_asked;
 
 /* Of this process: what it knows by itself, as file tables and mm would */
 static struct {
@@ -30,9 +31,10 @@ static uint64_t page_up(uint64_t n)
 	return (n + PAGE - 1) & ~(PAGE - 1);
 }
 
+/* Behind each area a page that nobody may touch */
 uint64_t twin_stride(void)
 {
-	return ONLOAD_WIRE_HEAD + (1ull << ring_max_shift);
+	return ONLOAD_WIRE_HEAD + (1ull << ring_max_shift) + PAGE;
 }
 
 uint64_t twin_wire_off(void)
@@ -205,8 +207,8 @@ void twin_show_peer(const struct twin_flow *f)
 	if (own.shown[f->slot] == number)
 		return;
 	own.shown[f->slot] = number;
-	mmap(own.peers + f->slot * twin_stride(), twin_stride(), PROT_READ,
-	     MAP_SHARED | MAP_FIXED, twin_memory, (off_t)area_at(g));
+	mmap(own.peers + f->slot * twin_stride(), twin_stride() - PAGE,
+	     PROT_READ, MAP_SHARED | MAP_FIXED, twin_memory, (off_t)area_at(g));
 }
 
 static int context(struct onload_context *info)
@@ -229,15 +231,29 @@ static int context(struct onload_context *info)
 	return 0;
 }
 
+static void guard(uint8_t *area)
+{
+	mprotect(area + twin_stride() - PAGE, PAGE, PROT_NONE);
+}
+
 bool ol_control_map(const struct onload_context *info, void **base,
 		    void **peers)
 {
-	*base = mmap(NULL, info->map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		     twin_memory, (off_t)twin_context_at(own.ctx));
-	*peers = mmap(NULL, info->nslots * info->wire_stride, PROT_READ,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	own.peers = *peers;
-	return *base != MAP_FAILED && *peers != MAP_FAILED;
+	const uint64_t at = twin_context_at(own.ctx);
+	uint8_t *map;
+
+	map = TWIN_ONE_VIEW ? (uint8_t *)twin + at
+			    : mmap(NULL, info->map_size, PROT_READ | PROT_WRITE,
+				   MAP_SHARED, twin_memory, (off_t)at);
+	own.peers = mmap(NULL, info->nslots * info->wire_stride, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED || own.peers == MAP_FAILED)
+		return false;
+	for (uint32_t i = 0; i < info->nslots; i++)
+		guard(map + info->wire_off + i * info->wire_stride);
+	*base = map;
+	*peers = own.peers;
+	return true;
 }
 
 static int lease(int fd, struct onload_lease *req)
@@ -262,6 +278,7 @@ int ol_control_get(int fd, int opt, void *val, size_t size)
 	int ret = -ENOPROTOOPT;
 
 	(void)size;
+	twin_count();
 	twin_lock();
 	if (opt == ONLOAD_CONTEXT)
 		ret = context(val);
@@ -305,6 +322,7 @@ int ol_control_set(int fd, int opt, const void *val, size_t len)
 	int ret;
 
 	(void)len;
+	twin_count();
 	if (!f)
 		return -EBADF;
 	if (opt == ONLOAD_WAIT) {
@@ -316,6 +334,16 @@ int ol_control_set(int fd, int opt, const void *val, size_t len)
 	}
 	errno = saved;
 	return ret;
+}
+
+void twin_count(void)
+{
+	__atomic_fetch_add(&twin_asked, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t twin_calls(void)
+{
+	return __atomic_load_n(&twin_asked, __ATOMIC_RELAXED);
 }
 
 bool twin_wired(int fd)

@@ -39,6 +39,11 @@ TWIN_API bool twin_reclaim(int fd, enum onload_reason why);
 /* poll() of one descriptor, which only the module can answer. */
 TWIN_API int twin_poll(int fd, short events, int timeout_ms);
 
+/* What this process has asked of module and kernel: calls that move data, and
+ * those of control.h.
+ */
+TWIN_API uint64_t twin_calls(void);
+
 /* What this end writes and the other end reads: for nonsense, by a test. */
 TWIN_API struct onload_wire_head *twin_head(int fd);
 

@@ -14,6 +14,7 @@ static struct twin_flow *enter(int fd)
 {
 	struct twin_flow *f = twin_flow_of(fd);
 
+	twin_count();
 	if (!f)
 		return NULL;
 	twin_lock();

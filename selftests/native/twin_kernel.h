@@ -51,10 +51,21 @@ struct twin {
 	struct twin_flow flow[TWIN_FLOWS];
 };
 
+/*
+ * ThreadSanitizer knows memory by its address, so for it there is one mapping
+ * of everything, and two threads of one process; see twin_tsan.c.
+ */
+#ifdef __SANITIZE_THREAD__
+#define TWIN_ONE_VIEW true
+#else
+#define TWIN_ONE_VIEW false
+#endif
+
 extern struct twin *twin;
 extern int twin_memory;
 extern struct ol_real twin_linux; /* the calls that the stand-in wraps */
 
+void twin_count(void);
 void twin_lock(void);
 void twin_unlock(void);
 

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -59,6 +58,12 @@ static bool ready(const struct twin_flow *f)
 	       !f->reset;
 }
 
+static void set64(__u64 *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/* Who has not noticed yet that an older wire is gone may be looking. */
 static void prepare(struct twin_flow *f, const struct twin_flow *g)
 {
 	struct onload_wire_head *head = twin_flow_head(f);
@@ -66,10 +71,12 @@ static void prepare(struct twin_flow *f, const struct twin_flow *g)
 
 	f->shift = twin->shift;
 	f->generation = ++twin->generation;
-	memset(head, 0, sizeof(*head));
-	head->tx = ONLOAD_X_MAKE(twin->wire_generation, f->shift, 0);
-	head->rx = ONLOAD_X_MAKE(twin->wire_generation, 0, 0);
-	head->wake = ONLOAD_WAKE_RX | ONLOAD_WAKE_TX;
+	set64(&head->tx, ONLOAD_X_MAKE(twin->wire_generation, f->shift, 0));
+	set64(&head->tx_total, 0);
+	set64(&head->rx, ONLOAD_X_MAKE(twin->wire_generation, 0, 0));
+	__atomic_store_n(&head->wake, ONLOAD_WAKE_RX | ONLOAD_WAKE_TX,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&head->polled, 0, __ATOMIC_RELAXED);
 	slot->c = (struct onload_flow_const){
 		.flags = ONLOAD_C_WIRE,
 		.family = AF_INET,
