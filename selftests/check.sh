@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "make check": the native tests here, the others in guests. The last line is the sum.
+# "make check": the native tests here, the others in guests, on the stock kernel and on the one that checks us. The
+# last line is the sum; those before it say what it is made of.
 #
-#   CHECK_SCALE=10		a tenth of what is done thousands of times
+#   CHECK_SCALE=10		a tenth of what is done thousands of times; on the debug kernel a fiftieth of that
 #   CHECK_ONLY="api.sh ..."	only these tests, in one guest
+#   CHECK_KERNEL=debug		that guest's kernel: stock (the default), debug or kcsan
 #   FUZZ_SECONDS=60		how long the fuzzer runs
 
 set -u
@@ -13,7 +15,8 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 out=$top/build/check
 scale=${CHECK_SCALE:-1}
 passed=0 failed=0 skipped=0
-totals= # what tests count besides results, in lines "# total: ..."
+declare -A results # by part: native, or the guest's kernel
+declare -A totals  # what tests count besides results, in lines "# total: NUMBER WHAT"
 started=$SECONDS
 
 mkdir -p "$out" && cd "$top" || exit 1
@@ -24,10 +27,13 @@ broken() {
 	failed=$((failed + 1))
 }
 
-# show NAME INDENT COMMAND...: its output here and in a file, its results added
+# total NUMBER WHAT
+total() { totals[$2]=$((${totals[$2]:-0} + $1)); }
+
+# show PART NAME INDENT COMMAND...: its output here and in a file, its results added
 show() {
-	local name=$1 indent=$2 rc p f s
-	shift 2
+	local part=$1 name=$2 indent=$3 rc p f s number what
+	shift 3
 	echo "# $name: $*"
 	"$@" 2>&1 | tee "$out/$name.log"
 	rc=${PIPESTATUS[0]}
@@ -35,7 +41,10 @@ show() {
 		$0 ~ bad { f++ }
 		$0 ~ ok { if (/# SKIP/) s++; else p++ }
 		END { print p + 0, f + 0, s + 0 }' "$out/$name.log")
-	totals+=$(sed -n 's/^ *# total: /\n# /p' "$out/$name.log")
+	while read -r number what; do
+		total "$number" "$what"
+	done < <(sed -n 's/^ *# total: //p' "$out/$name.log")
+	results[$part]=$((${results[$part]:-0} + p + f + s))
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	if [ "$rc" -ge 123 ] && [ "$rc" -le 125 ]; then
 		# The guest's verdict counts whatever the tests say.
@@ -47,35 +56,67 @@ show() {
 	fi
 }
 
-# guest NAME TEST...
+# guest KERNEL SCALE NAME TEST...
 guest() {
-	local name=$1
-	shift
-	VM_LOG=$out/$name.dmesg show "$name" '  ' selftests/vm/run --smp 2 --timeout 2400 -- \
+	local kernel=$1 scale=$2 name=$3
+	shift 3
+	VM_LOG=$out/$name.dmesg show "$kernel" "$name" '  ' \
+		selftests/vm/run --smp 2 --timeout 2400 --kernel "$kernel" -- \
 		make -s -C selftests run_tests T_SCALE="$scale" TESTS="$*"
+}
+
+# Built once for each version of the distribution's source and of the configuration
+built() {
+	local began=$SECONDS
+	scripts/debug-kernel.sh build "$1" >"$out/$1-kernel.log" 2>&1 || {
+		sed 's/^/# /' "$out/$1-kernel.log"
+		broken "no $1 kernel"
+		return 1
+	}
+	echo "# $1 kernel: $((SECONDS - began)) s"
 }
 
 make -s -C selftests all || broken "selftests do not build"
 
+kernel=${CHECK_KERNEL:-stock}
 if [ -n "${CHECK_ONLY:-}" ]; then
-	guest only $CHECK_ONLY
+	if [ "$kernel" = stock ] || built "$kernel"; then
+		guest "$kernel" "$scale" only $CHECK_ONLY
+	fi
 else
-	show native '' make -s -C selftests/native check
-	show model '' selftests/model.sh
+	show native native '' make -s -C selftests/native check
+	show model model '' selftests/model.sh
 	if make -s fuzz >"$out/fuzz.log" 2>&1; then
-		executions=$(awk '/number_of_executed_units/ { print $2 }' "$out/fuzz.log")
-		echo "ok fuzz: ${executions:-unknown} executions"
-		passed=$((passed + 1))
+		executions=$(awk '/number_of_executed_units/ { n += $2 } END { print n + 0 }' "$out/fuzz.log")
+		echo "ok fuzz: $executions executions"
+		total "$executions" "fuzz executions"
+		passed=$((passed + 1)) results[native]=$((${results[native]:-0} + 1))
 	else
 		tail -n 30 "$out/fuzz.log" | sed 's/^/# /'
 		broken "fuzz"
 	fi
-	guest api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh idle-memory.sh module.sh
-	guest stream stream.sh
-	guest harm kill.sh stall.sh firewall.sh
+	guest stock "$scale" api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
+		idle-memory.sh module.sh
+	guest stock "$scale" stream stream.sh
+	guest stock "$scale" harm kill.sh stall.sh firewall.sh
+	# Ten times slower there, and each way through the module once is what counts.
+	if built debug; then
+		guest debug $((50 * scale)) debug \
+			kunit.sh api.sh badinput.sh hostile.sh reuse.sh kill.sh stream.sh module.sh
+	fi
 fi
 
-[ -z "$totals" ] || echo -e "${totals#\\n}"
+for what in "${!totals[@]}"; do
+	echo "# ${totals[$what]} $what"
+done | sort -k3
+for part in native model stock debug kcsan; do
+	case $part in
+	native) what="native tests" ;;
+	model) what="tests of the model" ;;
+	*) what="guest tests, $part kernel" ;;
+	esac
+	[ -z "${results[$part]:-}" ] || echo "# ${results[$part]} $what"
+done
 echo "# $((SECONDS - started)) s"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -138,9 +138,10 @@ static void report(const struct tally *t, unsigned int lives)
 			 t->ops[i]);
 	}
 	check_note("operations:%s", text);
-	check_note("total: hostile: %lu operations in %u lives, %lu leases, "
-		   "%lu packets captured, %lu not (seed %llu)",
-		   sum, lives, t->leases, t->captured, t->dropped,
+	check_note("total: %lu hostile operations", sum);
+	check_note("in %u lives, %lu leases, %lu packets captured, %lu not "
+		   "(seed %llu)",
+		   lives, t->leases, t->captured, t->dropped,
 		   (unsigned long long)storm.seed);
 }
 
