@@ -176,7 +176,9 @@ static struct onload_wire *onload_wire_alloc(struct onload_flow *flow,
 	return wire;
 }
 
-/* Fill in what user level of one end reads; nothing is published yet. */
+/* Fill in what user level of one end reads. Nothing can be published yet: it
+ * may come to nothing.
+ */
 static void onload_wire_prepare(struct onload_wire *wire, int side)
 {
 	struct onload_wire_end *end = &wire->end[side];
@@ -196,8 +198,8 @@ static void onload_wire_prepare(struct onload_wire *wire, int side)
 	};
 
 	memset(head, 0, sizeof(*head));
-	head->tx = ONLOAD_X_MAKE(wire->generation, shift, 0);
-	head->rx = ONLOAD_X_MAKE(wire->generation, 0, 0);
+	head->tx = ONLOAD_X_MAKE(wire->generation, shift, 0) & ~ONLOAD_X_USER;
+	head->rx = ONLOAD_X_MAKE(wire->generation, 0, 0) & ~ONLOAD_X_USER;
 	/* Who came to sleep before the lease has looked at Linux only. */
 	head->wake = ONLOAD_WAKE_RX | ONLOAD_WAKE_TX;
 	head->polled = onload_who_waits(flow->sk) & ONLOAD_WHO_POLLS;
@@ -237,8 +239,13 @@ static void onload_wire_disown(struct onload_flow *flow)
 
 static void onload_wire_publish(struct onload_flow *flow)
 {
+	struct onload_wire_head *head = flow->region->head;
+
+	atomic64_or(ONLOAD_X_USER, (atomic64_t *)&head->tx);
+	atomic64_or(ONLOAD_X_USER, (atomic64_t *)&head->rx);
 	flow->generation = onload_ctx_generation(flow->ctx);
-	flow->why = ONLOAD_R_NONE;
+	/* But for an unmapping, which parts the flow from its context. */
+	onload_flow_because(flow, ONLOAD_R_NONE);
 	flow->leased_at = jiffies;
 	flow->wire_waits = false;
 	flow->wire_pauses = 0;

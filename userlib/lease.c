@@ -171,12 +171,28 @@ static void read_modes(struct ol_ep *e, int fd)
 	errno = saved;
 }
 
-static void leased(struct ol_ep *e, uint32_t generation)
+/*
+ * False: it has ended already, and what the slot tells may be of the next one,
+ * or of one that came to nothing.
+ */
+static bool leased(struct ol_ep *e, uint32_t generation)
 {
+	const uint64_t lease = ONLOAD_W_MAKE(generation, 0);
 	const struct onload_context *info = &ctx.info;
 	struct onload_slot *s = e->slot;
 
+	OL_COUNT(leases, 1);
 	e->c = s->c;
+	/*
+	 * The kernel ends a lease before it writes that anew: whoever reads
+	 * any of the new finds the word changed when he looks at it last.
+	 */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if ((ol_load(&s->word) & ~(uint64_t)ONLOAD_W_SEQ) != lease) {
+		ol_store(&e->lease, lease);
+		ol_lease_lost(e);
+		return false;
+	}
 	e->c.rx_size = info->rx_size;
 	e->c.tx_size = info->tx_size;
 	e->rx = ctx.base + info->rings_off +
@@ -201,8 +217,8 @@ static void leased(struct ol_ep *e, uint32_t generation)
 	ol_store(&s->need_wake, 1);
 	/* Another process may have changed the file's flags since the last one. */
 	ol_or(&e->mode, OL_STALE_FL);
-	ol_store(&e->lease, ONLOAD_W_MAKE(generation, 0));
-	OL_COUNT(leases, 1);
+	ol_store(&e->lease, lease);
+	return true;
 }
 
 bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags)
@@ -234,7 +250,8 @@ bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags)
 		ol_store(&e->paired, true);
 	switch (err) {
 	case 0:
-		leased(e, req.generation);
+		if (!leased(e, req.generation))
+			return false;
 		if (!(e->c.flags & ONLOAD_C_CORK))
 			return true;
 		/* Only Linux has the timer that pulls the cork. */
