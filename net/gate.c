@@ -24,6 +24,7 @@
 #include "record.h"
 #include "wait.h"
 #include "watch.h"
+#include "wire.h"
 
 /* Has another layer a claim on the packet that only Linux honours? */
 static bool onload_gate_alien(const struct sk_buff *skb)
@@ -141,8 +142,8 @@ static void onload_gate_wired(struct onload_flow *flow, struct sk_buff *skb,
 	struct sock *sk = flow->sk;
 
 	state->okfn(state->net, state->sk, skb);
-	if (sk->sk_state != TCP_ESTABLISHED ||
-	    !skb_queue_empty_lockless(&sk->sk_receive_queue))
+	/* Whoever has the socket judges what waits for him; then we look. */
+	if (onload_wire_over(flow) || READ_ONCE(sk->sk_backlog.tail))
 		onload_flow_queue(flow, ONLOAD_R_PEERCLOSE);
 }
 

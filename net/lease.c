@@ -281,6 +281,9 @@ int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 	enum onload_reason why;
 	int err = 0;
 
+	/* Of no use to anybody, but in the way of the next. */
+	if (onload_wire_ended(flow))
+		onload_reclaim(flow, ONLOAD_R_PEERCLOSE);
 	lock_sock(sk);
 	if (flow->owner == ONLOAD_WIRED && flow->ctx == ctx &&
 	    flow->slot_nr == req->slot) {
@@ -426,6 +429,12 @@ int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 
 	lock_sock(sk);
 	if (flow->owner != ONLOAD_LEASED && flow->owner != ONLOAD_WIRED) {
+		release_sock(sk);
+		return -ESTALE;
+	}
+	/* A suspicion only: nothing has come of it. */
+	if (why == ONLOAD_R_PEERCLOSE && flow->owner == ONLOAD_WIRED &&
+	    !onload_wire_over(flow)) {
 		release_sock(sk);
 		return -ESTALE;
 	}

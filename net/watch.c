@@ -9,6 +9,7 @@
  *			flows and may yet come to this one, for some terms
  *   rto		bytes are in flight, unacknowledged as far as the gate saw
  *   keepalive		nothing has arrived for the keepalive time
+ *   peer-close		of a wire: Linux's keepalive has ended the connection
  *
  * Linux then retransmits or probes. An acknowledgement that is owed is no
  * reason to end a lease: the kernel sends it for the library. A flow with nothing
@@ -22,6 +23,7 @@
 #include "lease.h"
 #include "netns.h"
 #include "watch.h"
+#include "wire.h"
 
 /* Milliseconds; Linux's longest retransmission time-out and some */
 #define ONLOAD_DEADLINE_MAX (130 * MSEC_PER_SEC)
@@ -169,6 +171,17 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 	return ONLOAD_R_NONE;
 }
 
+/* Linux's keepalive may end the connection under a wire whose ends only spin. */
+static enum onload_reason onload_watch_wire(struct onload_flow *flow,
+					    unsigned long *delay)
+{
+	if (onload_wire_over(flow))
+		return ONLOAD_R_PEERCLOSE;
+	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
+		onload_sooner(delay, keepalive_intvl_when(tcp_sk(flow->sk)));
+	return ONLOAD_R_NONE;
+}
+
 /* Off the list; flow and context locked */
 static void onload_unwatch(struct onload_flow *flow)
 {
@@ -186,6 +199,8 @@ static void onload_watch_one(struct onload_ctx *ctx, struct onload_flow *flow,
 	spin_lock_bh(&flow->lock);
 	if (flow->owner == ONLOAD_LEASED && flow->ctx == ctx)
 		why = onload_overdue(flow, &delay);
+	else if (flow->owner == ONLOAD_WIRED && flow->ctx == ctx)
+		why = onload_watch_wire(flow, &delay);
 	if (!delay && !why) {
 		spin_lock(&ctx->lock);
 		put = flow->watched;

@@ -37,6 +37,7 @@
 #include "region.h"
 #include "stats.h"
 #include "wait.h"
+#include "watch.h"
 #include "wire.h"
 
 /* How long an end stays with Linux to wait for the other */
@@ -254,6 +255,12 @@ static void onload_wire_publish(struct onload_flow *flow)
 	/* The word last: it makes the rest valid. */
 	smp_store_release(&flow->slot->word,
 			  ONLOAD_W_MAKE(flow->generation, 0));
+	if (sock_flag(flow->sk, SOCK_KEEPOPEN)) {
+		spin_lock_bh(&flow->lock);
+		onload_watch_at(flow, jiffies +
+				keepalive_time_when(tcp_sk(flow->sk)));
+		spin_unlock_bh(&flow->lock);
+	}
 }
 
 /* Both ends are quiet and nobody can change that: join them. */

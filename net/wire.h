@@ -50,6 +50,7 @@ int onload_wire_wake(struct onload_flow *flow, u32 generation);
 int onload_wire_grow(struct onload_flow *flow, u32 generation);
 
 /* wire_wait.c */
+bool onload_wire_over(const struct onload_flow *flow);
 __poll_t onload_wire_poll(struct onload_flow *flow, bool registers);
 bool onload_wire_ended(struct onload_flow *flow);
 int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,

@@ -13,6 +13,7 @@
 
 #include "context.h"
 #include "flow.h"
+#include "lease.h"
 #include "region.h"
 #include "wait.h"
 #include "wire.h"
@@ -52,6 +53,26 @@ static bool onload_wire_room(const struct onload_wire *wire, int side,
 }
 
 /**
+ * onload_wire_over() - has the other end left, or has anything happened to the
+ *	connection underneath?
+ * @flow: locked, or its socket; WIRED
+ *
+ * The gate looks after each segment, who waits before he sleeps, the watch for
+ * those who do neither.
+ *
+ * Return: true if the end only has to be taken back.
+ */
+bool onload_wire_over(const struct onload_flow *flow)
+{
+	const struct sock *sk = flow->sk;
+
+	return READ_ONCE(flow->wire->cut) ||
+	       READ_ONCE(sk->sk_state) != TCP_ESTABLISHED ||
+	       READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) ||
+	       !skb_queue_empty_lockless(&sk->sk_receive_queue);
+}
+
+/**
  * onload_wire_poll() - readiness of an end
  * @flow: locked, WIRED
  * @registers: the caller stays on the wait queue afterwards
@@ -75,6 +96,9 @@ __poll_t onload_wire_poll(struct onload_flow *flow, bool registers)
 		onload_wire_raise(head, ONLOAD_WAKE_TX);
 	if (onload_wire_room(wire, side, false))
 		mask |= EPOLLOUT | EPOLLWRNORM;
+	/* What happened since wakes whoever is on the queue. */
+	if (onload_wire_over(flow))
+		onload_flow_queue(flow, ONLOAD_R_PEERCLOSE);
 	return mask;
 }
 
@@ -106,39 +130,42 @@ static bool onload_wire_arm(struct onload_flow *flow,
 	if (req->events & ONLOAD_WAIT_EMPTY &&
 	    onload_wire_room(wire, side, true))
 		return true;
-	return READ_ONCE(wire->cut);
+	return false;
 }
 
 /**
- * onload_wire_ended() - has the other end left?
+ * onload_wire_ended() - is it on a wire that is of no use any more?
  * @flow: any
  *
- * Return: true if it is on a wire that is of no use any more.
+ * Return: true if its end only has to be taken back.
  */
 bool onload_wire_ended(struct onload_flow *flow)
 {
 	bool ended;
 
 	spin_lock_bh(&flow->lock);
-	ended = flow->owner == ONLOAD_WIRED && READ_ONCE(flow->wire->cut);
+	ended = flow->owner == ONLOAD_WIRED && onload_wire_over(flow);
 	spin_unlock_bh(&flow->lock);
 	return ended;
 }
 
-static bool onload_wire_over(struct onload_flow *flow,
-			     const struct onload_wait *req, int *err)
+static bool onload_wire_woken(struct onload_flow *flow,
+			      const struct onload_wait *req, int *err)
 {
-	bool over = true;
+	bool woken = true;
 
 	*err = -ESTALE;
 	spin_lock_bh(&flow->lock);
 	if (flow->owner == ONLOAD_WIRED &&
 	    flow->generation == req->generation) {
-		*err = 0;
-		over = onload_wire_arm(flow, req);
+		woken = onload_wire_arm(flow, req);
+		if (woken)
+			*err = 0;
+		else
+			woken = onload_wire_over(flow);
 	}
 	spin_unlock_bh(&flow->lock);
-	return over;
+	return woken;
 }
 
 /* Before the lease: is there no reason to wait for the other end any more? */
@@ -180,7 +207,7 @@ int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
 		WRITE_ONCE(flow->wire_willing, true);
 
 	add_wait_queue(queue, &wait);
-	while (req->generation ? !onload_wire_over(flow, req, &err) :
+	while (req->generation ? !onload_wire_woken(flow, req, &err) :
 				 !onload_wire_waited(flow, &timeo)) {
 		if (!timeo) {
 			err = forever ? 0 : -ETIMEDOUT;
@@ -193,6 +220,9 @@ int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
 		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);
 	}
 	remove_wait_queue(queue, &wait);
+	/* Its library would only come back to sleep. */
+	if (err == -ESTALE && onload_wire_ended(flow))
+		onload_reclaim(flow, ONLOAD_R_PEERCLOSE);
 	return err;
 }
 

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -373,6 +375,80 @@ static void sigio(void)
 	EXPECT_EQ(sigtimedwait(&set, NULL, &limit), SIGIO);
 }
 
+static void loopback(bool up)
+{
+	struct ifreq req = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	EXPECT(fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &req));
+	req.ifr_flags = up ? req.ifr_flags | IFF_UP : req.ifr_flags & ~IFF_UP;
+	EXPECT(!ioctl(fd, SIOCSIFFLAGS, &req));
+	close(fd);
+}
+
+static void keep_alive(int fd)
+{
+	int one = 1;
+
+	EXPECT(!setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
+	EXPECT(!setsockopt(fd, SOL_TCP, TCP_KEEPIDLE, &one, sizeof(one)));
+	EXPECT(!setsockopt(fd, SOL_TCP, TCP_KEEPINTVL, &one, sizeof(one)));
+	EXPECT(!setsockopt(fd, SOL_TCP, TCP_KEEPCNT, &one, sizeof(one)));
+}
+
+static void *wait_asleep(void *arg)
+{
+	char byte;
+
+	EXPECT_EQ(recv(*(int *)arg, &byte, 1, 0), -1);
+	return (void *)(intptr_t)errno;
+}
+
+static void *wait_polling(void *arg)
+{
+	int fd = *(int *)arg;
+
+	EXPECT(polled(fd, POLLIN, 30000) & POLLERR);
+	return (void *)(intptr_t)so_error(fd);
+}
+
+static void *wait_spinning(void *arg)
+{
+	uint64_t end = net_ms() + 30000;
+	char byte;
+
+	while (recv(*(int *)arg, &byte, 1, MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN && net_ms() < end)
+		sched_yield();
+	return (void *)(intptr_t)errno;
+}
+
+/* Nothing comes through any more: Linux finds out, and everybody learns of it */
+static void keepalive_ends(void)
+{
+	void *(*const waits[])(void *) = { wait_asleep, wait_polling,
+					   wait_spinning };
+	struct pair p[3];
+	pthread_t t[3];
+	void *err;
+
+	if (unshare(CLONE_NEWNET))
+		check_skip("no network namespace");
+	loopback(true);
+	for (int i = 0; i < 3; i++) {
+		p[i] = net_pair();
+		keep_alive(p[i].c);
+		net_warm(p[i].c, p[i].s);
+		EXPECT(!pthread_create(&t[i], NULL, waits[i], &p[i].c));
+	}
+	usleep(100000);
+	loopback(false);
+	for (int i = 0; i < 3; i++) {
+		EXPECT(!pthread_join(t[i], &err));
+		EXPECT_EQ((intptr_t)err, ETIMEDOUT);
+	}
+}
+
 #define CHECK(name)            \
 	{                      \
 #name, name, 0 \
@@ -383,6 +459,6 @@ const struct check api_wait[] = {
 	CHECK(select_states),	 CHECK(epoll_level),	 CHECK(epoll_edge),
 	CHECK(epoll_oneshot),	 CHECK(epoll_out),	 CHECK(rcvlowat),
 	CHECK(receive_timeout),	 CHECK(send_timeout),	 CHECK(interrupted),
-	CHECK(restarted),	 CHECK(sigio),
+	CHECK(restarted),	 CHECK(sigio),		 CHECK(keepalive_ends),
 };
 const size_t api_wait_count = sizeof(api_wait) / sizeof(*api_wait);
