@@ -462,15 +462,24 @@ static void datagrams(void)
 #name, name, 0 \
 	}
 const struct check api_data[] = {
-	CHECK(sendfile_whole), CHECK(splice_in),
-	CHECK(splice_out),     CHECK(peek),
-	CHECK(waitall),	       CHECK(out_of_band),
-	CHECK(queue_lengths),  CHECK(out_of_band_inline),
-	CHECK(scatter),	       CHECK(many_messages),
-	CHECK(empty),	       CHECK(truncate_stream),
-	CHECK(fill_and_drain), CHECK(cork),
-	CHECK(more),	       CHECK(zerocopy),
-	CHECK(named_send),     CHECK(datagrams),
+	CHECK(sendfile_whole),
+	CHECK(splice_in),
+	CHECK(splice_out),
+	CHECK(peek),
+	CHECK(waitall),
+	CHECK(out_of_band),
+	CHECK(queue_lengths),
+	CHECK(out_of_band_inline),
+	CHECK(scatter),
+	CHECK(many_messages),
+	CHECK(empty),
+	CHECK(truncate_stream),
+	CHECK(fill_and_drain),
+	CHECK(cork),
+	CHECK(more),
+	CHECK(zerocopy),
+	CHECK(named_send),
+	CHECK(datagrams),
 	CHECK(scatter_in_flight),
 };
 const size_t api_data_count = sizeof(api_data) / sizeof(*api_data);

@@ -204,6 +204,20 @@ static ssize_t receive_somehow(int fd, struct dice *d, char *buf, size_t len,
 	}
 }
 
+/* How far from their place wrong bytes lie in the pattern; 0: nowhere near */
+static long long displaced(const char *buf, size_t n, uint64_t from,
+			   uint64_t pos)
+{
+	for (long long off = 1; off < 1 << 20; off++) {
+		if (pattern_right(buf, n, from, pos + off) == n)
+			return off;
+		if ((uint64_t)off <= pos &&
+		    pattern_right(buf, n, from, pos - off) == n)
+			return -off;
+	}
+	return 0;
+}
+
 static void *receiver(void *arg)
 {
 	struct end *e = arg;
@@ -236,10 +250,15 @@ static void *receiver(void *arg)
 		EXPECT(n > 0);
 		right = pattern_right(buf, n, from, pos);
 		if (right != (size_t)n)
-			check_fail(__FILE__, __LINE__,
-				   "side %d: byte %llu (%zu of %zd%s) is wrong",
-				   e->side, (unsigned long long)(pos + right),
-				   right, n, peeked ? ", peeked" : "");
+			check_fail(
+				__FILE__, __LINE__,
+				"side %d: byte %llu (%zu of %zd%s) is wrong, "
+				"what follows is displaced by %lld",
+				e->side, (unsigned long long)(pos + right),
+				right, n, peeked ? ", peeked" : "",
+				displaced(buf + right,
+					  n - right < 16 ? n - right : 16, from,
+					  pos + right));
 		if (!peeked)
 			pos += n;
 		atomic_store(&shared->received[e->side], pos);
