@@ -601,7 +601,16 @@ inline detach(f, give_back)
 	sk[f] = false
 }
 
-/* onload_get_lease(): ok, or busy if another flow has the slot */
+/* onload_flow_because() */
+inline because(f, reason)
+{
+	if
+	:: why[f] != UNMAP -> why[f] = reason
+	:: else
+	fi
+}
+
+/* onload_lease(): ok, or busy if another flow has the slot */
 inline take_lease(f)
 {
 	if
@@ -609,9 +618,6 @@ inline take_lease(f)
 		lock(sk[f]);
 		if
 		:: closed[f] || owner[f] != KERNEL -> goto refused
-#ifndef BUG_DEAD_UNSEEN
-		:: attached[f] && ctx_dead -> goto refused
-#endif
 		:: else
 		fi;
 		if
@@ -626,23 +632,34 @@ inline take_lease(f)
 				rings = true;
 				s_flow = f + 1;
 				attached[f] = true;
-#ifndef BUG_WHY_LOST
 				why[f] = NONE;
-#endif
 				mutex = false
 			fi
 		:: else
 		fi;
+		/* onload_ctx_hold() */
+#ifndef BUG_DEAD_UNSEEN
+		lock(mutex);
+		if
+		:: ctx_dead -> mutex = false; goto refused
+		:: else
+		fi;
+#endif
 		owner[f] = LEASED;
 		atomic {
 			gens++;
 			gen[f] = gens;
-#ifdef BUG_WHY_LOST
+#ifndef BUG_WHY_LOST
+			because(f, NONE);
+#else
 			why[f] = NONE;
 #endif
 			half[0] = f + 1
 		};
 		atomic { w_gen = gen[f]; w_user = true; w_seq = 0 };
+#ifndef BUG_DEAD_UNSEEN
+		mutex = false;
+#endif
 		ok = true;
 refused:
 		sk[f] = false
@@ -753,10 +770,7 @@ shut:
 
 inline queue(f, reason)
 {
-	if
-	:: why[f] != UNMAP -> why[f] = reason
-	:: else
-	fi;
+	because(f, reason);
 	work[f] = true
 }
 
@@ -765,14 +779,14 @@ proctype worker(byte f)
 	mtype y;
 
 end:	do
-	:: atomic { work[f] -> work[f] = false; y = why[f] };
-		reclaim(f);
+	:: atomic { work[f] -> work[f] = false };
+		atomic { y = why[f]; why[f] = NONE };
 		if
-#ifdef BUG_WHY_LOST
-		:: y == UNMAP -> detach(f, true)
-#else
-		:: attached[f] && ctx_dead -> detach(f, true)
-#endif
+		:: y != NONE -> reclaim(f)
+		:: else
+		fi;
+		if
+		:: y == UNMAP && ctx_dead -> detach(f, true)
 		:: else
 		fi;
 		y = 0

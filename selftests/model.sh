@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The model of the lease (Documentation/lease.pml), exhaustively, then each deliberate bug, which the model checker
-# must find. On this machine: no guest, no module.
+# The models of the lease and of wires (Documentation/lease.pml, wire.pml), exhaustively, then each deliberate bug,
+# which the model checker must find. On this machine: no guest, no module.
 
 . "$(dirname "$0")/lib/ktap.sh"
 cd "$(dirname "$0")/.." || exit 1
 
-model=$PWD/Documentation/lease.pml
+models=$PWD/Documentation
 out=$PWD/build/model
 seconds=300 megabytes=2000 depth=100000
 states=0
@@ -23,8 +23,9 @@ duplex='-DOWN -DR1=0 -DW1=1 -DR2=1 -DW2=0 -DNR=1 -DNT=1'
 
 # explore NAME DEFINE...: the checker's report goes to $out/NAME.log
 explore() {
-	local name=$1 how='-DSAFETY -DNOFAIR' search=-E
+	local name=$1 how='-DSAFETY -DNOFAIR' search=-E model=$models/lease.pml
 	shift
+	case " $* " in *' -DWIRE '* | *' -DSLEEP '*) model=$models/wire.pml ;; esac
 	# Only END has a property over time; what blocks elsewhere is judged by its init process.
 	case " $* " in *' -DEND '*) how='' search='-a -f' ;; esac
 	mkdir "$out/$name" && cd "$out/$name" || return
@@ -58,6 +59,11 @@ bug() {
 	ktap_check "found: $what" found "$name" "$@" "-DBUG_$name"
 }
 
+# Wires: bytes one way, with raw system calls; one each way; the death of the process that sends
+oneway='-DWIRE -DN0=2 -DN1=0 -DRAW=1'
+bothways='-DWIRE -DN0=1 -DN1=1'
+death='-DWIRE -DN0=2 -DN1=0 -DRECLAIMS=1 -DDEATH'
+
 ktap_start
 ktap_check "two readers: no byte lost or doubled, one owner" sound readers $readers
 ktap_check "two writers: no byte lost or doubled, one owner" sound writers $writers
@@ -65,6 +71,11 @@ ktap_check "reader and writer: no byte lost or doubled, one owner" sound duplex 
 ktap_check "a slot used by two flows: nobody writes into another's lease" sound slot -DSLOT
 ktap_check "no wake-up is lost" sound wake -DWAKE
 ktap_check "every reclaim ends" sound end -DEND
+ktap_check "a wire, bytes one way: none lost, doubled or out of order" sound oneway $oneway
+ktap_check "a wire, bytes both ways: none lost, doubled or out of order" sound bothways $bothways
+ktap_check "a wire, death of an end: what it sent arrives" sound death $death
+ktap_check "no wake-up is lost on a wire" sound sleep -DSLEEP
+sound_ones=$ktap_number
 
 bug KICK_FIRST "kick before commit" $writers
 bug COMMIT_FIRST "commit before the state is complete" $writers
@@ -74,7 +85,6 @@ bug LEASE_UNLOCKED "lease asked for without the endpoint's lock" $readers
 bug NO_IN_KERNEL "operations not counted in" $duplex
 bug FREE_AT_CLOSE "slot free at close, with a thread inside" -DSLOT
 bug RINGS_AT_RELEASE "rings freed at release, with a thread inside" -DSLOT
-bug WHY_LOST "a lease forgets that the mapping has ended" -DSLOT
 bug DEAD_UNSEEN "a lease in a context without mapping" -DSLOT
 bug CLEAR_LATE "need_wake cleared after the second look" -DWAKE
 bug SPIN_CLEARS "need_wake cleared by a thread that spins while another polls" -DWAKE
@@ -82,6 +92,22 @@ bug CHECK_FIRST "queue joined after the look, not under the same lock" -DWAKE
 bug RECLAIM_SILENT "reclaim wakes nobody" -DWAKE
 bug PEEK_FOR_EVER "the gate peeks until user level stands still" -DEND
 bug DRAIN_FOR_EVER "the ring is drained as long as the peer fills it" -DEND
+bug CUT_ONE "leaving ends publishing at one end only" $oneway
+bug RX_STAYS "leaving does not end receiving" $oneway
+bug BEHIND "unread bytes go behind those of TCP" $oneway
+bug NO_PROOF "a wire begins while bytes are under way by TCP" $oneway
+bug UNREAD "a wire begins while Linux has unread bytes" $oneway
+bug CONST_LATE "a lease begun with what a later one was to be" $oneway
+bug NO_WIRE_IN_KERNEL "a wire begins while a thread is inside" $bothways -DBUG_NO_IN_KERNEL
+bug BYTES_LATE "position published before the byte" $oneway -DBUG_PUBLISH_FIRST
+bug WHY_LOST "a wire forgets that the mapping has ended" $death
+bug DEAD_WIRED "a wire with an end that has no mapping" $death -DBUG_DEAD_UNSEEN
+bug ARM_LATE "who sleeps says so after the look" -DSLEEP -DREADERS=1
+bug NO_REARM "a ring read empty without saying so to who polls" -DSLEEP -DREADERS=2
+bug LOOK_FIRST "the look at who sleeps before the position" -DSLEEP
+bug CLEAR_AFTER "the bits taken down after the wake-up" -DSLEEP
+bug ROOM_UNSEEN "room given back without a look at who sends" -DSLEEP
+bug CUT_SILENT "the end of a wire wakes nobody" -DSLEEP
 echo "# total: $states states of the model explored"
-echo "# total: $((ktap_number - 6)) deliberate bugs of the model tried"
+echo "# total: $((ktap_number - sound_ones)) deliberate bugs tried"
 ktap_end
