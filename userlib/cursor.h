@@ -15,7 +15,8 @@ struct ol_cursor {
 };
 
 /* The next contiguous piece, at most @want bytes; 0 at the end. */
-static inline size_t ol_cursor_next(struct ol_cursor *cur, size_t want, uint8_t **at)
+static inline size_t ol_cursor_next(struct ol_cursor *cur, size_t want,
+				    uint8_t **at)
 {
 	size_t room;
 

@@ -205,8 +205,8 @@ enum onload_reason ol_tcp_rx(struct onload_tcp_state *st,
 	return reason;
 }
 
-static NOINLINE size_t scatter_pieces(struct ol_cursor *cur, const uint8_t *from,
-				      size_t len)
+static NOINLINE size_t scatter_pieces(struct ol_cursor *cur,
+				      const uint8_t *from, size_t len)
 {
 	size_t done = 0, n;
 	uint8_t *at;

@@ -17,16 +17,16 @@
 #include "peer.h"
 
 /* So small that the longest record could leave it */
-#define RING	65536u
-#define QUEUE	4096u
+#define RING  65536u
+#define QUEUE 4096u
 
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) { \
+#define CHECK(cond)                                                      \
+	do {                                                             \
+		if (!(cond)) {                                           \
 			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, \
-				__LINE__, #cond); \
-			abort(); \
-		} \
+				__LINE__, #cond);                        \
+			abort();                                         \
+		}                                                        \
 	} while (0)
 
 static struct flow f;
@@ -53,7 +53,7 @@ static bool timestamp_of(const struct wire *w, uint32_t *ts)
 {
 	int i, seen = 0;
 
-	for (i = 0; i < w->optlen && w->opt[i]; ) {
+	for (i = 0; i < w->optlen && w->opt[i];) {
 		if (w->opt[i] == 1) {
 			i++;
 			continue;
@@ -229,7 +229,7 @@ static int pieces(struct iovec *iov, uint8_t *at, size_t len, size_t piece)
 		n = i % 4 == 3 ? 0 : piece;
 		if (n > len || i == 31)
 			n = len;
-		iov[i] = (struct iovec) { at, n };
+		iov[i] = (struct iovec){ at, n };
 		at += n;
 		len -= n;
 	}
@@ -436,8 +436,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(&setup, data, sizeof(setup));
 	set_up(&setup);
-	for (data += sizeof(setup), size -= sizeof(setup);
-	     size >= sizeof(insn);
+	for (data += sizeof(setup), size -= sizeof(setup); size >= sizeof(insn);
 	     data += sizeof(insn), size -= sizeof(insn)) {
 		memcpy(&insn, data, sizeof(insn));
 		insn.op %= OP_LAST + 1;

@@ -63,7 +63,7 @@ void flow_reset(struct flow *f, uint32_t flags, uint32_t isn)
 {
 	const uint32_t rx_size = f->c.rx_size, tx_size = f->c.tx_size;
 
-	f->c = (struct onload_flow_const) {
+	f->c = (struct onload_flow_const){
 		.flags = flags,
 		.mss = flags & ONLOAD_C_TSTAMP ? 1448 : 1460,
 		.advmss = 1460,
@@ -75,7 +75,7 @@ void flow_reset(struct flow *f, uint32_t flags, uint32_t isn)
 		.family = 2,
 		.rto_min_ms = 200,
 	};
-	f->st = (struct onload_tcp_state) {
+	f->st = (struct onload_tcp_state){
 		.snd_una = isn,
 		.snd_nxt = isn,
 		.write_seq = isn,
@@ -94,7 +94,7 @@ void flow_reset(struct flow *f, uint32_t flags, uint32_t isn)
 		.rcv_mss = f->c.mss,
 	};
 	f->prod = 0;
-	f->now = (struct ol_clock) { .us = 1000000, .ms = 1000 };
+	f->now = (struct ol_clock){ .us = 1000000, .ms = 1000 };
 }
 
 void flow_advance(struct flow *f, uint32_t ms)
@@ -124,8 +124,8 @@ const char *flow_broken(const struct flow *f)
 		return "an owed acknowledgement has a time";
 	if (s->snd_nxt != s->snd_una && !s->deadline_ms)
 		return "bytes in flight have a deadline";
-	if (s->ack_ms && (!s->deadline_ms ||
-			  (int32_t)(s->ack_ms - s->deadline_ms) < 0))
+	if (s->ack_ms &&
+	    (!s->deadline_ms || (int32_t)(s->ack_ms - s->deadline_ms) < 0))
 		return "an owed acknowledgement has a deadline";
 	if (!s->ack_ms && s->write_seq == s->snd_una && s->deadline_ms)
 		return "a quiet flow has no deadline";

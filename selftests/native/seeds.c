@@ -9,6 +9,8 @@
 #include "../../userlib/tcp.h"
 #include "fuzz_ops.h"
 
+/* Tables */
+/* clang-format off */
 #define PLAIN(f)	{ .flags = (f), .wscale = 0x77, .isn = 2, .cwnd = 10, \
 			  .mss = 1448, .wnd = 512 }
 #define SEG(len, ack)	{ OP_SEGMENT, 0, len, ack }
@@ -68,6 +70,7 @@ static const struct seed seeds[] = {
 		SEG(100, 100), { OP_STATE, 6, 0, 0x80000000 }, RX, READ(100),
 		WRITE(100), OUTPUT(0) } },
 };
+/* clang-format on */
 
 static void write_seed(const char *dir, const struct seed *s)
 {

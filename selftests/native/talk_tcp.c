@@ -22,7 +22,7 @@ struct packet {
 struct end {
 	struct flow f;
 	struct packet *first, **last; /* on the way to this end */
-	uint32_t seed; /* of the stream that it sends */
+	uint32_t seed;		      /* of the stream that it sends */
 	uint64_t sent, rcvd;
 	uint64_t sum_sent, sum_rcvd; /* FNV-1a */
 };
@@ -73,11 +73,10 @@ static void transmit(struct end *from, struct end *to,
 	struct packet *p = malloc(sizeof(*p) + seg->len);
 
 	assert_non_null(p);
-	memcpy(p->payload, t->r.tx + (seg->seq & (t->c.tx_size - 1)),
-	       seg->len);
+	memcpy(p->payload, t->r.tx + (seg->seq & (t->c.tx_size - 1)), seg->len);
 	assert_int_equal(seg->wnd % (1u << t->c.rcv_wscale), 0);
 	p->next = NULL;
-	p->w = (struct wire) {
+	p->w = (struct wire){
 		.seq = seg->seq,
 		.ack = seg->ack,
 		.tsval = t->now.ms + 5000,
@@ -133,8 +132,8 @@ static void end_read(struct end *e)
 
 	iov[1].iov_base = buf + iov[0].iov_len;
 	iov[1].iov_len = sizeof(buf) - iov[0].iov_len;
-	n = ol_tcp_read(&e->f.st, &e->f.c, &e->f.r, iov, 2,
-			rnd() % sizeof(buf), false);
+	n = ol_tcp_read(&e->f.st, &e->f.c, &e->f.r, iov, 2, rnd() % sizeof(buf),
+			false);
 	assert_int_not_equal(n, SIZE_MAX);
 	e->sum_rcvd = checksum(e->sum_rcvd, buf, n);
 	e->rcvd += n;

@@ -60,7 +60,8 @@ static inline int sound(void **state)
 }
 
 /* The record is refused for this reason, and the state is as it was. */
-static inline void assert_refused(const struct wire *w, enum onload_reason reason)
+static inline void assert_refused(const struct wire *w,
+				  enum onload_reason reason)
 {
 	struct onload_tcp_state was = f.st;
 	uint32_t prod = f.prod;

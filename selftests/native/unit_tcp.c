@@ -21,7 +21,8 @@ static void rtt_numbers(void **state)
 	assert_int_equal(f.st.rttvar_us, 200000);
 	assert_int_equal(f.st.rto_ms, 300);
 
-	round_trip(180000); /* err 80000: srtt 110000, var 0.75 * 200000 + err */
+	round_trip(
+		180000); /* err 80000: srtt 110000, var 0.75 * 200000 + err */
 	assert_int_equal(f.st.srtt_us, 880000);
 	assert_int_equal(f.st.rttvar_us, 230000);
 	assert_int_equal(f.st.rto_ms, 340);
@@ -341,8 +342,8 @@ static void rx_consumes_what_is_read(void **state)
 	arrive(10);
 	assert_int_equal(f.st.rx_cons, f.prod - ONLOAD_REC_SIZE(30));
 	arrive(0);
-	assert_int_equal(f.st.rx_cons, f.prod - ONLOAD_REC_SIZE(30) -
-			 ONLOAD_REC_SIZE(20));
+	assert_int_equal(f.st.rx_cons,
+			 f.prod - ONLOAD_REC_SIZE(30) - ONLOAD_REC_SIZE(20));
 	assert_int_equal(flow_read(&f, 10, false), 10);
 	assert_int_equal(f.st.rx_cons, f.prod);
 }
@@ -386,7 +387,10 @@ static void read_iov(void **state)
 {
 	uint8_t a[7], b[150], d[200];
 	struct iovec iov[] = {
-		{ a, sizeof(a) }, { NULL, 0 }, { b, sizeof(b) }, { d, 23 },
+		{ a, sizeof(a) },
+		{ NULL, 0 },
+		{ b, sizeof(b) },
+		{ d, 23 },
 	};
 
 	(void)state;

@@ -97,9 +97,15 @@ static void options_refused(void **state)
 	assert_refused(&w, ONLOAD_R_ODD);
 	set_options(&w, "\x01\x01" TS TS "\x00\x00", 24);
 	assert_refused(&w, ONLOAD_R_ODD);
-	set_options(&w, "\x01\x01" TS "\x01\x01\x05\x0a" "12345678", 24);
+	set_options(&w,
+		    "\x01\x01" TS "\x01\x01\x05\x0a"
+		    "12345678",
+		    24);
 	assert_refused(&w, ONLOAD_R_LOSS);
-	set_options(&w, "\x01\x01" TS "\xfe\x04" "xy", 16);
+	set_options(&w,
+		    "\x01\x01" TS "\xfe\x04"
+		    "xy",
+		    16);
 	assert_refused(&w, ONLOAD_R_ODD);
 	set_options(&w, "\x01\x01" TS "\x01\x01\x01\x05", 16);
 	assert_refused(&w, ONLOAD_R_ODD);
@@ -120,7 +126,10 @@ static void options_none(void **state)
 	(void)state;
 	wire_timestamps(&w);
 	assert_refused(&w, ONLOAD_R_ODD);
-	set_options(&w, "\x01\x01\x05\x0a" "12345678", 12);
+	set_options(&w,
+		    "\x01\x01\x05\x0a"
+		    "12345678",
+		    12);
 	assert_refused(&w, ONLOAD_R_LOSS);
 	w.optlen = 0;
 	assert_taken(&w);

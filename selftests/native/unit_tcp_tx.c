@@ -8,7 +8,10 @@ static void write_iov(void **state)
 {
 	uint8_t a[10], b[20], d[30];
 	struct iovec iov[] = {
-		{ a, 10 }, { NULL, 0 }, { b, 20 }, { d, 30 },
+		{ a, 10 },
+		{ NULL, 0 },
+		{ b, 20 },
+		{ d, 30 },
 	};
 
 	(void)state;
@@ -325,26 +328,16 @@ static void stuck_not_when_corked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(write_iov, plain),
-		T_NONSENSE(write_space, plain),
-		T(send_full_segments, plain),
-		T(send_mss_of_loopback, plain),
-		T(send_window, plain),
-		T(send_window_shrunk, plain),
-		T(send_silly_window, plain),
-		T(nagle, plain),
-		T(nagle_minshall, plain),
-		T(nagle_off, plain),
-		T(cork_and_more, plain),
-		T(window_never_shrinks, plain),
-		T(window_update, plain),
-		T(window_small_steps, plain),
-		T(window_unscaled, plain),
-		T(ack_when_late, plain),
-		T(output_piggybacks, stamped),
-		T(output_no_room, plain),
-		T(stuck_zero_window, plain),
-		T(stuck_not_when_corked, plain),
+		T(write_iov, plain),	       T_NONSENSE(write_space, plain),
+		T(send_full_segments, plain),  T(send_mss_of_loopback, plain),
+		T(send_window, plain),	       T(send_window_shrunk, plain),
+		T(send_silly_window, plain),   T(nagle, plain),
+		T(nagle_minshall, plain),      T(nagle_off, plain),
+		T(cork_and_more, plain),       T(window_never_shrinks, plain),
+		T(window_update, plain),       T(window_small_steps, plain),
+		T(window_unscaled, plain),     T(ack_when_late, plain),
+		T(output_piggybacks, stamped), T(output_no_room, plain),
+		T(stuck_zero_window, plain),   T(stuck_not_when_corked, plain),
 	};
 
 	return cmocka_run_group_tests_name("tcp-tx", tests, open_rings,

@@ -105,7 +105,7 @@
 	X(OPTIONS, "socket-option", "a socket option that only Linux implements") \
 	X(ECN, "ecn", "explicit congestion notification is in use") \
 	X(CONGESTION, "congestion-control", "congestion control other than reno or cubic") \
-	X(POLICY, "policy", "IPsec policy, TTL security, a conntrack helper or IPv6 extension headers") \
+	X(POLICY, "policy", "IPsec, TTL security, a conntrack helper or IPv6 extension headers") \
 	X(DISABLED, "disabled", "net.onload.lease is 0") \
 	X(WIRE, "wire", "the other end is on this host: waiting for it, or moving to a wire") \
 	/* reclaims that the library asked for */ \
