@@ -86,6 +86,7 @@ struct onload_env *onload_env_lease(struct kunit *test, u32 rx_size,
 	flow = &env->flow;
 
 	refcount_set(&env->ctx.ref, 1);
+	refcount_set(&env->user.__count, 1);
 	env->ctx.user = &env->user;
 	env->ctx.unlimited = true;
 	env->ctx.rx_size = rx_size;
