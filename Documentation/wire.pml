@@ -261,14 +261,18 @@ inline own(e)
 
 inline prepare(e)
 {
-	t_gen[e] = gen; t_pos[e] = 0; t_user[e] = true;
-	r_gen[e] = gen; r_pos[e] = 0; r_user[e] = true;
+#ifdef BUG_CONST_LATE
+	t_user[e] = true; r_user[e] = true;
+#endif
+	t_gen[e] = gen; t_pos[e] = 0;
+	r_gen[e] = gen; r_pos[e] = 0;
 	s_gen[e] = gen
 }
 
 inline publish(e)
 {
 	at[e] = gen & 1;
+	t_user[e] = true; r_user[e] = true;
 	s_word[e] = gen;
 #ifdef BUG_WHY_LOST
 	why[e] = NONE
@@ -284,7 +288,10 @@ inline take_lease(e, o)
 		!sk[e];
 		asks[e] = true;
 		if
-		:: owner[e] == WIRED -> ok = true; g = s_word[e]; goto asked_for
+		:: owner[e] == WIRED && !cut[at[e]] ->
+			ok = true;
+			g = s_word[e];
+			goto asked_for
 		:: owner[e] == KERNEL && gen < JOINS && !sk[o] && asks[o] &&
 		   owner[o] == KERNEL && QUIET(e) && QUIET(o) && PROOF && ALIVE ->
 			assert(!refs[0] && !refs[1]);

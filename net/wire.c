@@ -126,6 +126,14 @@ static bool onload_wire_proof(const struct sock *a, const struct sock *b)
 	       ta->write_seq == tb->rcv_nxt && tb->write_seq == ta->rcv_nxt;
 }
 
+/* Has the mapping ended? If not by now, with the socket's lock or its spinlock
+ * held, the work that its end queues comes later, and finds the lease.
+ */
+static bool onload_wire_orphan(const struct onload_flow *flow)
+{
+	return READ_ONCE(flow->ctx->dead);
+}
+
 /* May the other end be leased now? Its socket's spinlock held, not owned. */
 static bool onload_wire_willing(struct onload_flow *peer)
 {
@@ -135,7 +143,7 @@ static bool onload_wire_willing(struct onload_flow *peer)
 		onload_flow_queue(peer, ONLOAD_R_WIRE);
 	if (peer->owner != ONLOAD_KERNEL || !peer->hashed ||
 	    !peer->wire_speaks || !READ_ONCE(peer->wire_willing) ||
-	    !peer->ctx || !peer->region ||
+	    !peer->ctx || onload_wire_orphan(peer) || !peer->region ||
 	    onload_region_shared(peer->region))
 		return false;
 	if (READ_ONCE(on->backoff_ms) && time_before(jiffies, peer->next_lease))
@@ -347,7 +355,8 @@ enum onload_reason onload_wire_pair(struct onload_flow *flow, u32 flags)
 
 	flow->wire_speaks = flags & ONLOAD_L_WIRE;
 	WRITE_ONCE(flow->wire_willing, flags & ONLOAD_L_AFTER);
-	if (!flow->wire_speaks)
+	/* The soft VI will find that there is no mapping. */
+	if (!flow->wire_speaks || onload_wire_orphan(flow))
 		return onload_wire_none(flow, ONLOAD_X_LIBRARY);
 	if (!READ_ONCE(onload_net(flow->net)->wire) || !flow->hashed)
 		return onload_wire_none(flow, ONLOAD_X_OFF);
@@ -431,6 +440,25 @@ static u64 onload_wire_total(const struct onload_wire_head *head, u64 tx)
 	return total + (s32)(ONLOAD_X_POS(tx) - (u32)total);
 }
 
+/* Bytes that an end has not received, if the words can be believed; else
+ * -EBADMSG. Both ends' tx are those of the cut.
+ */
+static int onload_wire_left(const struct onload_wire *wire, int side, u64 rx,
+			    u32 *unread)
+{
+	const struct onload_wire_end *other = &wire->end[!side];
+	u32 shift = ONLOAD_X_SHIFT(other->tx);
+
+	*unread = ONLOAD_X_POS(other->tx) - ONLOAD_X_POS(rx);
+	if (!onload_wire_valid(wire, wire->end[side].tx) ||
+	    !onload_wire_valid(wire, other->tx) ||
+	    !onload_wire_valid(wire, rx) || shift < PAGE_SHIFT ||
+	    shift > onload_region_shift(other->region) ||
+	    *unread > 1u << shift)
+		return -EBADMSG;
+	return 0;
+}
+
 /**
  * onload_wire_leave() - take an end back, with the bytes it did not receive
  * @flow: socket locked, WIRED
@@ -448,7 +476,7 @@ int onload_wire_leave(struct onload_flow *flow, enum onload_reason why)
 	bool first;
 	u32 unread;
 	u64 rx;
-	int err = 0;
+	int err;
 
 	WRITE_ONCE(slot->reason, why);
 	xchg(&slot->word, (u64)(flow->generation + 1) << 32);
@@ -465,15 +493,8 @@ int onload_wire_leave(struct onload_flow *flow, enum onload_reason why)
 		onload_flow_queue(other->flow, ONLOAD_R_PEER);
 	rx = onload_wire_revoke(&own->region->head->rx);
 
-	unread = ONLOAD_X_POS(other->tx) - ONLOAD_X_POS(rx);
-	if (!onload_wire_valid(wire, own->tx) ||
-	    !onload_wire_valid(wire, other->tx) ||
-	    !onload_wire_valid(wire, rx) ||
-	    ONLOAD_X_SHIFT(other->tx) < PAGE_SHIFT ||
-	    ONLOAD_X_SHIFT(other->tx) > onload_region_shift(other->region) ||
-	    unread > 1u << ONLOAD_X_SHIFT(other->tx))
-		err = -EBADMSG;
-	else
+	err = onload_wire_left(wire, flow->wire_side, rx, &unread);
+	if (!err)
 		onload_import_wire(flow, other, unread,
 				   onload_wire_total(other->region->head,
 						     other->tx),
