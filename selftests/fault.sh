@@ -13,24 +13,32 @@
 . "$(dirname "$0")/lib/net.sh"
 need_root
 need_module
-debugfs=/sys/kernel/debug
+debugfs=/sys/kernel/debug tracing=/sys/kernel/tracing
 [ -e /proc/self/fail-nth ] && [ -d $debugfs/failslab ] || ktap_skip_all "a kernel without fault injection"
 ktap_start
 
 work=$(mktemp -d)
-knobs=() console=$(cut -f1 /proc/sys/kernel/printk)
+term= knobs=() console=$(cut -f1 /proc/sys/kernel/printk)
 
 # knob FILE VALUE: until the end of the test
 knob() {
 	knobs+=("$debugfs/$1" "$(cat "$debugfs/$1")")
 	echo "$2" >"$debugfs/$1"
 }
+unprobe() {
+	[ ! -d $tracing/events/kprobes/onload_fault ] || {
+		echo 0 >$tracing/events/kprobes/onload_fault/enable
+		echo '-:onload_fault' >>$tracing/kprobe_events
+	}
+}
 finish() {
 	local i
+	unprobe
 	for ((i = ${#knobs[@]} - 2; i >= 0; i -= 2)); do
 		echo "${knobs[i + 1]}" >"${knobs[i]}"
 	done
 	echo "$console" >/proc/sys/kernel/printk
+	[ -z "$term" ] || sysctl -q -w net.onload.lease_term_ms="$term"
 	rm -rf "$work"
 	net_down
 }
@@ -46,12 +54,21 @@ knob fail_page_alloc/ignore-gfp-highmem N
 knob fail_page_alloc/min-order 0
 echo 1 >/proc/sys/kernel/printk
 
-
 marker="fault.sh: $$ begins"
 echo "$marker" >/dev/kmsg
 
+# Leases here end when they are told to.
+term=$(sysctl -n net.onload.lease_term_ms)
+run sysctl -q -w net.onload.lease_term_ms=1000
+
 # The programs count only what they see fail.
-ktap_program "fault" 900 "$bin/fault"
+echo 'p:onload_fault onload_net_init' >$tracing/kprobe_events && echo 1 >$tracing/events/kprobes/onload_fault/enable
+case ${T_ONLY:-all} in
+load) ;;
+all) ktap_program "fault" 1200 "$bin/fault" ;;
+*) ktap_program "fault" 1200 "$bin/fault" "$T_ONLY"; ktap_end ;;
+esac
+unprobe
 
 # Loading. Nobody may have a socket of ours then; those that were retired go after a grace period.
 module=$(realpath -m "${ONLOAD_MODDIR:-$selftests/../net}/af_onload.ko")
@@ -65,12 +82,33 @@ else
 	ktap_skip "loading" "no module to load: set ONLOAD_MODDIR"
 fi
 
+[ -z "${T_ONLY:-}" ] || ktap_end
+
+# What "onload show" asks fails once, too: it shows everything or says why not.
+show_fails() {
+	local call=$1 nth out rc
+	for nth in {1..20}; do
+		out=$(strace -f -qq -o "$work/strace" -e trace="$call" -e inject="$call":error=ENOBUFS:when="$nth" \
+			onload show 2>&1)
+		rc=$?
+		grep -q INJECTED "$work/strace" || return $rc
+		[ $rc -ne 0 ] && [[ $out = *"No buffer space available"* ]] || {
+			ktap_note "$call $nth: status $rc, $out"
+			return 1
+		}
+	done
+	return 1
+}
+for call in sendto recvmsg; do
+	ktap_check "onload show says that $call() failed" show_fails $call
+done
+
 # Who asked: of each failure's stack the innermost frame that is ours
 dmesg | awk -v marker="$marker" '
 	index($0, marker) { on = 1 }
 	!on { next }
 	/FAULT_INJECTION: forcing a failure/ { open = 1; all++ }
-	open && /\[af_onload\]/ && !/ \? / {
+	open && /\+0x.*\[af_onload\]/ && !/ \? / {
 		sub(/\+0x.*/, "")
 		n[$NF]++
 		open = 0
@@ -82,8 +120,9 @@ dmesg | awk -v marker="$marker" '
 sed 's/^/# /' "$work/hit"
 ktap_number_is "failures in the log" "$(awk '$1 == "all" { print $2 }' "$work/hit")" -gt 0
 for site in onload_create onload_ctx_create onload_gate_open onload_rings_alloc onload_map_twice \
-	    onload_getsockopt onload_kick onload_seg_skb onload_push onload_op_setsockopt \
-	    onload_init onload_sysctl_init onload_ops_init; do
+	    onload_getsockopt onload_seg_skb onload_push onload_linux_setsockopt \
+	    onload_get_totals onload_init onload_sysctl_init onload_ops_init \
+	    onload_netlink_init; do
 	ktap_check "a request of $site() failed" grep -q "^$site " "$work/hit"
 done
 
@@ -99,4 +138,5 @@ ktap_program "packets without memory" 600 onload "$bin/stream" -l $((2000 / ${T_
 left=$(cat $debugfs/failslab/times)
 ktap_note "$((1000000 - left)) faults injected at random"
 ktap_number_is "faults at random" $((1000000 - left)) -gt 0
+echo "# total: $((1000000 - left)) injected faults"
 ktap_end
