@@ -40,6 +40,12 @@ check: deps
 	$(MAKE) all
 	selftests/check.sh
 
+# What the kernel's detector of data races says of us, at a fiftieth of the tests' size
+check-kcsan: deps
+	$(MAKE) all
+	CHECK_KERNEL=kcsan CHECK_SCALE=$${CHECK_SCALE:-50} CHECK_ONLY="$${CHECK_ONLY:-api.sh stream.sh kill.sh hostile.sh}" \
+		selftests/check.sh
+
 # For as long as one likes, with new seeds: make soak MINUTES=10 [KERNEL=stock]
 MINUTES ?= 10
 KERNEL ?= debug
@@ -93,6 +99,7 @@ help:
 	@echo 'make install    with DESTDIR=, PREFIX=$(PREFIX); the module goes to the kernel of KDIR'
 	@echo 'make deps       install the Debian packages that everything here needs (root)'
 	@echo 'make check      all tests, in guests; make demo shows the speed-up, make bench measures it'
+	@echo '  check-kcsan   some of them in a kernel that detects data races'
 	@echo 'make bench-native'
 	@echo '                wires against TCP over loopback on this processor; ARGS=-j: as JSON'
 	@echo 'make soak       MINUTES=10 [KERNEL=stock] [SEED=n]: streams and deaths at random, in the debug kernel'
@@ -102,4 +109,4 @@ help:
 	@echo '                a kernel which checks itself, for selftests/vm/run --kernel debug'
 	@echo 'make clean      all but those kernels; make distclean: all'
 
-.PHONY: all modules lib tools install deps check soak fuzz demo bench bench-native debug-kernel kcsan-kernel style clean distclean help
+.PHONY: all modules lib tools install deps check check-kcsan soak fuzz demo bench bench-native debug-kernel kcsan-kernel style clean distclean help
