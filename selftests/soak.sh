@@ -7,8 +7,8 @@
 #	|  hostile               veth --------- veth                        |
 #	+------------------------+     netem       +------------------------+
 #
-# Round after round with new seeds until the time is over: streams whose leases end at random, over a good link and a
-# bad one, storms of deaths, and a hostile process if that test is there.
+# Round after round with new seeds until the time is over: streams whose leases end at random, over a good link and
+# bad ones, storms of deaths, and storms of hostile processes.
 #
 #   SOAK_MINUTES	10 by default
 #   SOAK_SEED		the first round's seed; the next rounds' are 1 more each. Default: random
@@ -54,15 +54,18 @@ while [ $SECONDS -lt $end ]; do
 	link ''
 	attempt "kill, seed $seed" 600 onload "$bin/kill" -s $seed -n 40
 	deaths=$((deaths + $(sum '/deaths,/ { print $2 }')))
-	if [ -x "$bin/hostile" ]; then
-		attempt "hostile, seed $seed" 600 "$bin/hostile" -s $seed
-		hostile=$((hostile + $(sum '/operations/ { for (i = 2; i <= NF; i++) if ($i ~ /^operations/) n += $(i - 1) }
-			END { print n + 0 }')))
-	fi
+	over_veth
+	# Its witnesses know only its own connections.
+	for ns in "$server" "$client"; do
+		ip netns exec "$ns" ss -Kt state connected >/dev/null
+	done
+	attempt "hostile, seed $seed" 300 "$bin/hostile" -s $seed -t 20
+	hostile=$((hostile + $(sum '/^# total: .* hostile operations/ { n += $3 } END { print n + 0 }')))
 	seed=$((seed + 1))
 done
 ktap_note "soak: $minutes minutes, $rounds rounds, $leases leases, $bytes bytes received, $deaths deaths," \
 	"$hostile hostile operations"
 ktap_number_is "leases" $leases -gt 0
 ktap_number_is "deaths" $deaths -gt 0
+ktap_number_is "hostile operations" $hostile -gt 0
 ktap_end
