@@ -73,6 +73,11 @@ static enum onload_reason onload_export_plain(struct sock *sk)
 		return ONLOAD_R_POLICY;
 	if (tcp_sk(sk)->urg_data)
 		return ONLOAD_R_URG;
+	/* Linux asks whether the peer lives, and must see the answer. */
+	if (sock_flag(sk, SOCK_KEEPOPEN) &&
+	    keepalive_time_elapsed(tcp_sk(sk)) >=
+	    keepalive_time_when(tcp_sk(sk)))
+		return ONLOAD_R_KEEPALIVE;
 	/* Since before there was a flow to be counted in by: what arrives
 	 * would not wake them.
 	 */

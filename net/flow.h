@@ -98,6 +98,7 @@ struct onload_key {
  * @watch_node: there; context's lock
  * @watch_mark: behind the record whose processing the watch waits for
  * @watch_since: jiffies when it arrived
+ * @heard: jiffies when anything arrived last; keepalive counts from there
  * @rx_prod: ring position up to which records are complete
  * @rx_cons: ring position known to be given back
  * @rx_data: ring position behind the last record that concerns a reader
@@ -169,6 +170,7 @@ struct onload_flow {
 	struct list_head watch_node;
 	u32 watch_mark;
 	unsigned long watch_since;
+	unsigned long heard;
 	u32 rx_prod;
 	u32 rx_cons;
 	u32 rx_data;

@@ -113,8 +113,8 @@ static int onload_import_rx(struct onload_flow *flow,
 	tp->rx_opt.ts_recent_stamp = ktime_get_seconds();
 	tp->rx_opt.num_sacks = 0;
 	tp->rx_opt.dsack = 0;
-	tp->rcv_tstamp = tcp_jiffies32;
-	inet_csk(sk)->icsk_ack.lrcvtime = tcp_jiffies32;
+	tp->rcv_tstamp = (u32)flow->heard;
+	inet_csk(sk)->icsk_ack.lrcvtime = (u32)flow->heard;
 
 	while ((skb = __skb_dequeue(&unread))) {
 		onload_import_charge(sk, skb);
@@ -253,6 +253,7 @@ int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st)
 {
 	struct sock *sk = flow->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
+	int quiet, keep;
 	int err;
 
 	/* Aborted meanwhile, from softirq or by an administrator. */
@@ -275,8 +276,12 @@ int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st)
 	tcp_fast_path_check(sk);
 	if (tp->rcv_nxt != tp->rcv_wup)
 		__tcp_send_ack(sk, tp->rcv_nxt);
-	if (sock_flag(sk, SOCK_KEEPOPEN))
-		inet_csk_reset_keepalive_timer(sk, keepalive_time_when(tp));
+	if (sock_flag(sk, SOCK_KEEPOPEN)) {
+		quiet = keepalive_time_elapsed(tp);
+		keep = keepalive_time_when(tp);
+		inet_csk_reset_keepalive_timer(sk, quiet < keep ?
+					       keep - quiet : 1);
+	}
 	return 0;
 }
 

@@ -110,6 +110,7 @@ static void onload_begin(struct onload_flow *flow,
 	flow->rx_armed = false;
 	flow->tx_armed = false;
 	flow->watch_since = jiffies;
+	flow->heard = jiffies - keepalive_time_elapsed(tcp_sk(flow->sk));
 }
 
 static void onload_publish(struct onload_flow *flow,
@@ -163,7 +164,7 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	if (st.ack_ms)
 		onload_watch_tx(flow);
 	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
-		onload_watch_at(flow, jiffies +
+		onload_watch_at(flow, flow->heard +
 				keepalive_time_when(tcp_sk(flow->sk)));
 	spin_unlock_bh(&flow->lock);
 
@@ -230,6 +231,7 @@ static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
 	case ONLOAD_R_WINDOW:
 	case ONLOAD_R_BUSY:
 	case ONLOAD_R_WIRE:
+	case ONLOAD_R_KEEPALIVE:
 		return -EAGAIN;
 	case ONLOAD_R_NOMEM:
 		return -ENOMEM;

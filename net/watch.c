@@ -163,10 +163,11 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 
 	if (sock_flag(sk, SOCK_KEEPOPEN)) {
 		unsigned long keep = keepalive_time_when(tcp_sk(sk));
+		unsigned long quiet = jiffies - flow->heard;
 
-		if (idle >= keep)
+		if (quiet >= keep)
 			return ONLOAD_R_KEEPALIVE;
-		onload_sooner(delay, keep - idle);
+		onload_sooner(delay, keep - quiet);
 	}
 	return ONLOAD_R_NONE;
 }
