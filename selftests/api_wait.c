@@ -360,6 +360,49 @@ static void restarted(void)
 	EXPECT(interrupts);
 }
 
+static void *receives(void *arg)
+{
+	char byte;
+
+	net_recv(*(int *)arg, &byte, 1);
+	return NULL;
+}
+
+/* Before, at and in its sleep; the connection survives it. */
+static void cancelled(void)
+{
+	struct pair p = net_warm_pair();
+	pthread_t t;
+	void *end;
+
+	for (int i = 0; i < 20; i++) {
+		EXPECT(!pthread_create(&t, NULL, receives, &p.s));
+		usleep(i * 200);
+		EXPECT(!pthread_cancel(t));
+		EXPECT(!pthread_join(t, &end));
+		EXPECT(end == PTHREAD_CANCELED);
+	}
+	net_exchange(p.c, p.s);
+}
+
+static int cancels_itself(void *arg)
+{
+	struct pair p = net_warm_pair();
+	char byte;
+
+	net_send(p.c, "x", 1);
+	EXPECT(net_readable(p.s, 5000));
+	EXPECT(!pthread_cancel(pthread_self()));
+	net_recv(p.s, &byte, 1);
+	return CHECK_FAIL;
+}
+
+/* The only thread; its end is the end of the process, and a good one. */
+static void cancelled_by_itself(void)
+{
+	check_wait(check_fork(cancels_itself, NULL));
+}
+
 static void sigio(void)
 {
 	struct pair p = net_warm_pair();
@@ -445,7 +488,9 @@ static void keepalive_ends(void)
 	loopback(false);
 	for (int i = 0; i < 3; i++) {
 		EXPECT(!pthread_join(t[i], &err));
-		EXPECT_EQ((intptr_t)err, ETIMEDOUT);
+		/* The address is gone with the device, and so is the route. */
+		EXPECT_EQ((intptr_t)err,
+			  net_ipv6 ? ENETUNREACH : ETIMEDOUT);
 	}
 }
 
@@ -454,11 +499,25 @@ static void keepalive_ends(void)
 #name, name, 0 \
 	}
 const struct check api_wait[] = {
-	CHECK(connect_nonblock), CHECK(connect_refused), CHECK(not_connected),
-	CHECK(address_in_use),	 CHECK(accept4_flags),	 CHECK(poll_states),
-	CHECK(select_states),	 CHECK(epoll_level),	 CHECK(epoll_edge),
-	CHECK(epoll_oneshot),	 CHECK(epoll_out),	 CHECK(rcvlowat),
-	CHECK(receive_timeout),	 CHECK(send_timeout),	 CHECK(interrupted),
-	CHECK(restarted),	 CHECK(sigio),		 CHECK(keepalive_ends),
+	CHECK(connect_nonblock),
+	CHECK(connect_refused),
+	CHECK(not_connected),
+	CHECK(address_in_use),
+	CHECK(accept4_flags),
+	CHECK(poll_states),
+	CHECK(select_states),
+	CHECK(epoll_level),
+	CHECK(epoll_edge),
+	CHECK(epoll_oneshot),
+	CHECK(epoll_out),
+	CHECK(rcvlowat),
+	CHECK(receive_timeout),
+	CHECK(send_timeout),
+	CHECK(interrupted),
+	CHECK(restarted),
+	CHECK(sigio),
+	CHECK(keepalive_ends),
+	CHECK(cancelled),
+	CHECK(cancelled_by_itself),
 };
 const size_t api_wait_count = sizeof(api_wait) / sizeof(*api_wait);
