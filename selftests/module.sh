@@ -94,6 +94,26 @@ let_go 2>/dev/null
 net_down
 ktap_check "rmmod works after namespaces, devices and a kill" await "rmmod" 60 remove
 ktap_check "insmod at last" insert
+
+# All at once: the namespaces, the processes and the module go while the lease lives, and the next ones come.
+go_and_come() {
+	net_up net.onload.backoff_ms=0
+	trap finish EXIT
+	hold onload "$bin/hold" inet
+	net_down
+	kill -9 "$holder"
+	{
+		until remove; do
+			[ -d /sys/module/af_onload ] && [ $SECONDS -lt "$1" ] && sleep 0.02 || return 1
+		done
+		let_go
+	} 2>/dev/null
+	insert
+}
+for ((i = $((20 / ${T_SCALE:-1} + 3)); i > 0; i--)); do
+	go_and_come $((SECONDS + 60)) || break
+done
+ktap_number_is "namespaces, processes and the module went while a lease lived" $i -eq 0
 unset T_SERVER_NS T_CLIENT_NS T_ADDR
 ktap_program "and all works" 60 onload "$bin/readiness" poll_in
 ktap_end
