@@ -79,11 +79,13 @@ struct ol_ep {
 	struct onload_flow_const c;
 	/* On a wire: */
 	uint64_t wire; /* atomic; position words without size and position */
-	struct onload_wire_head *own;
-	const struct onload_wire_head *peer;
+	struct onload_wire_head *own; /* atomic, stays when the wire goes */
+	const struct onload_wire_head *peer; /* ditto */
+	uint64_t wtx;	 /* as wire, with the size of our ring */
+	uint32_t wmask;	 /* that size - 1 */
+	uint32_t wcap;	 /* bytes that may be in it: all, or less */
 	uint32_t wacked; /* of our tx, as the other end said last */
-	uint32_t wshift; /* log2 of the ring's size */
-	uint32_t wgrown; /* what that can become once the ring is empty */
+	uint32_t wgrown; /* log2 of its size once it is empty */
 } __attribute__((aligned(64)));
 
 extern ol_handle ol_fds[OL_FD_MAX];
@@ -110,13 +112,22 @@ static inline bool ol_alive(void)
 	       (ol_likely(ol_load_acquire(ol_page) == 1) || ol_fd_revive());
 }
 
+/* The same without doing anything for it */
+static inline bool ol_alive_now(void)
+{
+	return !ol_unlikely(ol_vforked) && ol_load_acquire(ol_page) == 1;
+}
+
+/* Not to be used if the tables cannot be */
+static inline ol_handle ol_fd_named(int fd)
+{
+	return (unsigned int)fd < OL_FD_MAX ? ol_load_acquire(&ol_fds[fd]) : 0;
+}
+
 static inline ol_handle ol_fd_find(int fd)
 {
-	ol_handle h;
+	ol_handle h = ol_fd_named(fd);
 
-	if ((unsigned int)fd >= OL_FD_MAX)
-		return 0;
-	h = ol_load_acquire(&ol_fds[fd]);
 	if (ol_likely(!h))
 		return 0;
 	return ol_alive() ? h : 0;
@@ -138,7 +149,11 @@ static inline void ol_fd_forget(int fd)
 
 static inline struct ol_ep *ol_ep_of(ol_handle h)
 {
-	return &ol_eps[(uint32_t)h - 1];
+	struct ol_ep *e = &ol_eps[(uint32_t)h - 1];
+
+	/* A pointer, not an index to be multiplied again for each member */
+	__asm__("" : "+r"(e));
+	return e;
 }
 
 bool ol_ep_lock_wait(struct ol_ep *e, ol_handle h);

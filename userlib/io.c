@@ -553,8 +553,7 @@ static enum step send_wire(struct ol_ep *e, struct call *call)
 	} while (put || !ol_wire_arm_send(e));
 	ol_wire_full(e, call->fd);
 	call->wait = ol_wait_for_word(e, &e->peer->rx, rx);
-	call->events = e->wgrown > e->wshift ? ONLOAD_WAIT_EMPTY
-					     : ONLOAD_WAIT_TX;
+	call->events = ol_wire_growing(e) ? ONLOAD_WAIT_EMPTY : ONLOAD_WAIT_TX;
 	if (call->nonblock)
 		return STEP_WAIT;
 	/* Linux has more room than a ring, and who reads may be ourselves. */

@@ -16,30 +16,13 @@
  * The other end may be hostile: what it says is clamped, and can only make
  * us read bytes of its own area.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "control.h"
 #include "cursor.h"
 #include "io.h"
 #include "lease.h"
 #include "stats.h"
 #include "wait.h"
-#include "wire.h"
-
-/* What does not change in a position word during a lease */
-#define SAME (~0ull << 39)
-
-static uint32_t min32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-static bool publish(__u64 *word, __u64 old, __u64 new)
-{
-	return __atomic_compare_exchange_n(word, &old, new, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
+#include "wire_parts.h"
 
 static ssize_t lost(struct ol_ep *e)
 {
@@ -53,7 +36,7 @@ static ssize_t nonsense(struct ol_ep *e, int fd)
 	return OL_WIRE_LOST;
 }
 
-static void wake(struct ol_ep *e, int fd)
+void ol_wire_wake(struct ol_ep *e, int fd)
 {
 	uint32_t generation = ONLOAD_W_GEN(e->lease);
 
@@ -62,72 +45,44 @@ static void wake(struct ol_ep *e, int fd)
 	ol_control_set(fd, ONLOAD_WAKE, &generation, sizeof(generation));
 }
 
-static void ring_put(uint8_t *ring, uint32_t size, uint32_t pos,
-		     const uint8_t *from, uint32_t len)
-{
-	uint32_t at = pos & (size - 1);
-	uint32_t first = min32(len, size - at);
-
-	memcpy(ring + at, from, first);
-	if (ol_unlikely(first < len))
-		memcpy(ring, from + first, len - first);
-}
-
-static void ring_get(const uint8_t *ring, uint32_t size, uint32_t pos,
-		     uint8_t *to, uint32_t len)
-{
-	uint32_t at = pos & (size - 1);
-	uint32_t first = min32(len, size - at);
-
-	memcpy(to, ring + at, first);
-	if (ol_unlikely(first < len))
-		memcpy(to + first, ring, len - first);
-}
-
 static uint32_t capacity(uint32_t shift, uint32_t limit)
 {
-	return min32(1u << shift, limit);
+	return 1u << shift < limit ? 1u << shift : limit;
+}
+
+static void resize(struct ol_ep *e, uint32_t shift)
+{
+	e->wtx = e->wire | (uint64_t)shift << 32;
+	e->wmask = (1u << shift) - 1;
+	e->wcap = capacity(shift, e->c.wire_limit);
 }
 
 /*
  * Room for @want bytes, or as many as there are. Looks at the other end's
  * word only if what it said last is not enough: it lies in another cache.
  */
-static uint32_t room(struct ol_ep *e, uint32_t pos, size_t want)
+uint32_t ol_wire_room(struct ol_ep *e, uint32_t pos, size_t want)
 {
-	uint32_t cap = capacity(e->wshift, e->c.wire_limit);
-	uint32_t used = pos - e->wacked;
+	uint32_t used;
 
-	if (ol_likely(cap - used >= want))
+	if (ol_wire_known(e, pos) >= want)
 		return (uint32_t)want;
 	e->wacked = ONLOAD_X_POS(ol_load_acquire(&e->peer->rx));
 	used = pos - e->wacked;
-	if (used > cap)
+	if (used > e->wcap)
 		return UINT32_MAX;
 	/* Only an empty ring may change its size. */
-	if (ol_unlikely(e->wgrown > e->wshift) && !used) {
-		e->wshift = e->wgrown;
-		cap = capacity(e->wshift, e->c.wire_limit);
-	}
-	return want < cap - used ? (uint32_t)want : cap - used;
+	if (ol_unlikely(ol_wire_growing(e)) && !used)
+		resize(e, e->wgrown);
+	return want < e->wcap - used ? (uint32_t)want : e->wcap - used;
 }
 
-static inline bool send_publish(struct ol_ep *e, int fd, uint64_t word,
-				uint32_t n)
+/* If the exchange that follows fails the kernel corrects it. */
+void ol_wire_total(struct onload_wire_head *own, uint32_t pos)
 {
-	struct onload_wire_head *own = e->own;
-	uint64_t next = e->wire | (uint64_t)e->wshift << 32 |
-			(uint32_t)(ONLOAD_X_POS(word) + n);
+	uint64_t total = ol_load(&own->tx_total);
 
-	/* For display: if the exchange fails the kernel corrects it. */
-	ol_store(&own->tx_total, ol_load(&own->tx_total) + n);
-	if (ol_unlikely(!publish(&own->tx, word, next)))
-		return false;
-	OL_COUNT(tx_user, n);
-	if (ol_unlikely(__atomic_load_n(&e->peer->wake, __ATOMIC_SEQ_CST) &
-			ONLOAD_WAKE_RX))
-		wake(e, fd);
-	return true;
+	ol_store(&own->tx_total, total + (uint32_t)(pos - (uint32_t)total));
 }
 
 ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
@@ -136,58 +91,40 @@ ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 	uint64_t word = ol_load(&e->own->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
 	struct ol_cursor c = { .iov = iov, .n = iovlen, .off = skip };
-	uint32_t n;
+	uint32_t n, k, done = 0;
+	uint8_t *from;
 
-	if ((word & SAME) != e->wire)
+	if (!ol_wire_same(e, word))
 		return lost(e);
-	n = room(e, pos, len);
+	n = ol_wire_room(e, pos, len);
 	if (ol_unlikely(n == UINT32_MAX))
 		return nonsense(e, fd);
-	if (!n)
-		return 0;
-	for (uint32_t done = 0, k; done < n; done += k) {
-		uint8_t *from;
-
+	while (done < n) {
 		k = (uint32_t)ol_cursor_next(&c, n - done, &from);
-		if (!k) {
-			n = done;
+		if (!k)
 			break;
-		}
-		ring_put(ol_wire_ring(e->own), 1u << e->wshift, pos + done,
-			 from, k);
+		ol_ring_put(ol_wire_ring(e->own), e->wmask, pos + done, from,
+			    k);
+		done += k;
 	}
-	return send_publish(e, fd, word, n) ? (ssize_t)n : lost(e);
+	if (!done)
+		return 0;
+	if (!ol_wire_move(e, word, done))
+		return lost(e);
+	ol_wire_tell(e, fd, done);
+	return (ssize_t)done;
 }
 
-/* Bytes to read, or UINT32_MAX if the other end's word is nonsense */
-static inline uint32_t unread(const struct ol_ep *e, uint64_t tx, uint32_t pos)
+/* There is place again: has anybody asked for so much? */
+void ol_wire_freed(struct ol_ep *e, int fd, uint64_t tx, uint32_t pos,
+		   uint32_t bits)
 {
-	uint32_t shift = ONLOAD_X_SHIFT(tx);
-	uint32_t n = ONLOAD_X_POS(tx) - pos;
-
-	if (ol_unlikely(shift > e->c.wire_max_shift || n > 1u << shift))
-		return UINT32_MAX;
-	return n;
-}
-
-static inline bool recv_publish(struct ol_ep *e, int fd, uint64_t word,
-				uint64_t tx, uint32_t n)
-{
-	uint32_t pos = ONLOAD_X_POS(word) + n;
+	uint32_t cap = capacity(ONLOAD_X_SHIFT(tx), e->c.wire_peer_limit);
 	uint32_t left = ONLOAD_X_POS(tx) - pos;
-	uint32_t cap, bits;
 
-	if (ol_unlikely(!publish(&e->own->rx, word, e->wire | pos)))
-		return false;
-	OL_COUNT(rx_user, n);
-	bits = __atomic_load_n(&e->peer->wake, __ATOMIC_SEQ_CST);
-	if (ol_likely(!(bits & (ONLOAD_WAKE_TX | ONLOAD_WAKE_EMPTY))))
-		return true;
-	cap = capacity(ONLOAD_X_SHIFT(tx), e->c.wire_peer_limit);
 	if (!left ||
 	    (bits & ONLOAD_WAKE_TX && left <= cap && cap - left >= cap / 3))
-		wake(e, fd);
-	return true;
+		ol_wire_wake(e, fd);
 }
 
 ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
@@ -196,16 +133,16 @@ ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
 	uint64_t word = ol_load(&e->own->rx);
 	uint64_t tx = ol_load_acquire(&e->peer->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
-	uint32_t n = unread(e, tx, pos);
+	uint32_t n = ol_wire_unread(e, tx, pos);
 	struct ol_cursor c = { .iov = iov, .n = iovlen, .off = skip };
 
-	if ((word & SAME) != e->wire)
+	if (!ol_wire_same(e, word))
 		return lost(e);
 	if (ol_unlikely(n == UINT32_MAX))
 		return nonsense(e, fd);
 	if (!n) {
 		/* Has the other end left? Linux knows what comes next. */
-		return (tx & SAME) == e->wire ? 0 : OL_WIRE_LOST;
+		return ol_wire_same(e, tx) ? 0 : OL_WIRE_LOST;
 	}
 	if (n > len)
 		n = (uint32_t)len;
@@ -217,10 +154,10 @@ ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
 			n = done;
 			break;
 		}
-		ring_get(ol_wire_ring(e->peer), 1u << ONLOAD_X_SHIFT(tx),
-			 pos + done, to, k);
+		ol_ring_get(ol_wire_ring(e->peer),
+			    (1u << ONLOAD_X_SHIFT(tx)) - 1, pos + done, to, k);
 	}
-	return recv_publish(e, fd, word, tx, n) ? (ssize_t)n : lost(e);
+	return ol_wire_received(e, fd, word, tx, n) ? (ssize_t)n : lost(e);
 }
 
 void ol_wire_full(struct ol_ep *e, int fd)
@@ -228,7 +165,7 @@ void ol_wire_full(struct ol_ep *e, int fd)
 	uint32_t generation = ONLOAD_W_GEN(e->lease);
 	int shift;
 
-	if (e->wfixed || e->wgrown > e->wshift)
+	if (e->wfixed || ol_wire_growing(e))
 		return;
 	shift = ol_control_set(fd, ONLOAD_GROW, &generation,
 			       sizeof(generation));
@@ -254,7 +191,7 @@ bool ol_wire_arm_recv(struct ol_ep *e)
 
 bool ol_wire_arm_send(struct ol_ep *e)
 {
-	uint32_t cap = capacity(e->wshift, e->c.wire_limit);
+	uint32_t cap = e->wcap;
 	uint32_t used;
 
 	if (ol_likely(!ol_load(&e->own->polled)))
@@ -268,20 +205,20 @@ bool ol_wire_arm_send(struct ol_ep *e)
 void ol_wire_begin(struct ol_ep *e, struct onload_wire_head *own,
 		   const struct onload_wire_head *peer)
 {
-	e->own = own;
-	e->peer = peer;
+	ol_store(&e->own, own);
+	ol_store(&e->peer, peer);
 	e->wacked = 0;
-	e->wshift = e->c.wire_shift;
 	e->wgrown = e->c.wire_shift;
 	e->wfixed = false;
 	ol_store_release(&e->wire, ONLOAD_X_MAKE(e->c.wire_gen, 0, 0));
+	resize(e, e->c.wire_shift);
 }
 
 /*
  * Who was given less than he asked for may wait for an event next, and there
  * is none for what has arrived meanwhile: take that too.
  */
-static ssize_t recv_rest(struct ol_ep *e, int fd, uint8_t *buf, size_t len)
+ssize_t ol_wire_recv_rest(struct ol_ep *e, int fd, uint8_t *buf, size_t len)
 {
 	size_t done = 0;
 
@@ -294,72 +231,4 @@ static ssize_t recv_rest(struct ol_ep *e, int fd, uint8_t *buf, size_t len)
 		done += (size_t)n;
 	} while (done < len && !ol_wire_arm_recv(e));
 	return (ssize_t)done;
-}
-
-/* recv() and send() are cancellation points. */
-static inline bool enter(struct ol_ep *e, ol_handle h)
-{
-	ol_wait_testcancel();
-	if (ol_unlikely(!ol_ep_enter(e, h)))
-		return false;
-	if (ol_likely(e->wire != 0))
-		return true;
-	ol_ep_unlock(e);
-	return false;
-}
-
-bool ol_wire_try_recv(int fd, ol_handle h, void *buf, size_t len, bool now,
-		      ssize_t *ret)
-{
-	struct ol_ep *e = ol_ep_of(h);
-	bool ok = false;
-	uint64_t word, tx;
-	uint32_t n;
-
-	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO) || !enter(e, h))
-		return false;
-	word = ol_load(&e->own->rx);
-	tx = ol_load_acquire(&e->peer->tx);
-	n = unread(e, tx, ONLOAD_X_POS(word));
-	if (n && n != UINT32_MAX && (word & SAME) == e->wire) {
-		if (n > len)
-			n = (uint32_t)len;
-		ring_get(ol_wire_ring(e->peer), 1u << ONLOAD_X_SHIFT(tx),
-			 ONLOAD_X_POS(word), buf, n);
-		*ret = (ssize_t)n;
-		ok = recv_publish(e, fd, word, tx, n);
-		if (ok && n < len && ol_unlikely(!ol_wire_arm_recv(e)))
-			*ret += recv_rest(e, fd, (uint8_t *)buf + n, len - n);
-	} else if (!n && now && (word & tx & SAME) == e->wire &&
-		   ol_wire_arm_recv(e)) {
-		/* Who polls must learn quickly that there is nothing. */
-		*ret = -1;
-		ok = true;
-	}
-	ol_ep_unlock(e);
-	if (ok && *ret < 0)
-		errno = EAGAIN;
-	return ok;
-}
-
-bool ol_wire_try_send(int fd, ol_handle h, const void *buf, size_t len)
-{
-	struct ol_ep *e = ol_ep_of(h);
-	bool ok = false;
-	uint64_t word;
-	uint32_t n;
-
-	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO) || !enter(e, h))
-		return false;
-	word = ol_load(&e->own->tx);
-	if ((word & SAME) == e->wire) {
-		n = room(e, ONLOAD_X_POS(word), len);
-		if (n == len) {
-			ring_put(ol_wire_ring(e->own), 1u << e->wshift,
-				 ONLOAD_X_POS(word), buf, n);
-			ok = send_publish(e, fd, word, n);
-		}
-	}
-	ol_ep_unlock(e);
-	return ok;
 }

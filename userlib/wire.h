@@ -37,6 +37,12 @@ ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 ssize_t ol_wire_recv(struct ol_ep *e, int fd, const struct iovec *iov,
 		     size_t iovlen, size_t skip, size_t len);
 
+/* Is the ring to change its size when it is empty? */
+static inline bool ol_wire_growing(const struct ol_ep *e)
+{
+	return e->wgrown > ONLOAD_X_SHIFT(e->wtx);
+}
+
 /* The ring was found full: have it made longer, if it may be. */
 void ol_wire_full(struct ol_ep *e, int fd);
 
@@ -51,13 +57,15 @@ bool ol_wire_arm_send(struct ol_ep *e);
 void ol_wire_begin(struct ol_ep *e, struct onload_wire_head *own,
 		   const struct onload_wire_head *peer);
 
-/*
- * All of a call in one step: @buf was filled as far as there were bytes, or
- * sent whole; or, if @now, there are none and nobody is to wait for them.
- * False: nothing has happened.
- */
-bool ol_wire_try_recv(int fd, ol_handle h, void *buf, size_t len, bool now,
-		      ssize_t *ret);
-bool ol_wire_try_send(int fd, ol_handle h, const void *buf, size_t len);
+/* Parts of the above that wire_parts.h and wire_short.h leave to wire.c */
+uint32_t ol_wire_room(struct ol_ep *e, uint32_t pos, size_t want);
+void ol_wire_wake(struct ol_ep *e, int fd);
+void ol_wire_freed(struct ol_ep *e, int fd, uint64_t tx, uint32_t pos,
+		   uint32_t bits);
+ssize_t ol_wire_recv_rest(struct ol_ep *e, int fd, uint8_t *buf, size_t len);
+
+/* So seldom is tx_total brought up to date: every 1 << 30 bytes */
+#define OL_WIRE_TOTAL_SHIFT 30
+void ol_wire_total(struct onload_wire_head *own, uint32_t pos);
 
 #endif

@@ -30,6 +30,7 @@
 #define PERIOD	  65521u /* prime */
 #define CHUNK	  65536u
 #define TIGHT	  8 /* bytes compared at either end */
+#define LINE	  64
 #define LINE_TRIP 200
 #define SPIN_USEC 100000
 #define LIMIT_S	  300
@@ -241,10 +242,12 @@ static struct bench_time measure_line(struct peer *p, unsigned int batches)
 	return sum_up(ns, batches);
 }
 
-/* A wire needs both ends quiet for a moment, and both to have asked. */
+/* A wire needs both ends quiet for a moment, and both to have asked. Its
+ * first bytes are a whole cache line, as all that follow are lines.
+ */
 static void pair(struct peer *p)
 {
-	const struct bench_plan small = { .size = 1, .count = 1 };
+	const struct bench_plan small = { .size = LINE, .count = 1 };
 	const struct job job = { .plan = &small,
 				 .way = BENCH_WIRE,
 				 .thorough = true,

@@ -263,7 +263,10 @@ struct onload_rec {
 
 struct onload_wire_head {
 	__u64	tx;
-	__u64	tx_total;	/* as tx, in 64 bits; for display */
+	/* As tx, in 64 bits; for display. Brought up to date before more than
+	 * 1 << 31 bytes have been sent since the last time.
+	 */
+	__u64	tx_total;
 	__u32	wake;		/* ONLOAD_WAKE_* */
 	/* The kernel raises it when somebody polls the socket: from then on
 	 * RX must be up whenever the ring has been read empty.
