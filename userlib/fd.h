@@ -86,6 +86,7 @@ struct ol_ep {
 	uint32_t wcap;	 /* bytes that may be in it: all, or less */
 	uint32_t wacked; /* of our tx, as the other end said last */
 	uint32_t wgrown; /* log2 of its size once it is empty */
+	bool wturn;	 /* we have received since we sent */
 } __attribute__((aligned(64)));
 
 extern ol_handle ol_fds[OL_FD_MAX];

@@ -85,34 +85,55 @@ void ol_wire_total(struct onload_wire_head *own, uint32_t pos)
 	ol_store(&own->tx_total, total + (uint32_t)(pos - (uint32_t)total));
 }
 
+/*
+ * A long message is published piece by piece, so that the reader can copy
+ * what is there while the rest is being copied; but who sleeps is woken once.
+ */
 ssize_t ol_wire_send(struct ol_ep *e, int fd, const struct iovec *iov,
 		     size_t iovlen, size_t skip, size_t len)
 {
 	uint64_t word = ol_load(&e->own->tx);
 	uint32_t pos = ONLOAD_X_POS(word);
 	struct ol_cursor c = { .iov = iov, .n = iovlen, .off = skip };
-	uint32_t n, k, done = 0;
+	uint32_t n, k, told = 0;
 	uint8_t *from;
 
 	if (!ol_wire_same(e, word))
 		return lost(e);
+	/* So that the next can be written while this one is read */
+	if (len > e->wcap / 2)
+		ol_wire_full(e, fd);
 	n = ol_wire_room(e, pos, len);
 	if (ol_unlikely(n == UINT32_MAX))
 		return nonsense(e, fd);
-	while (done < n) {
-		k = (uint32_t)ol_cursor_next(&c, n - done, &from);
-		if (!k)
+	while (told < n) {
+		uint32_t end = n - told < OL_WIRE_PIECE ? n
+							: told + OL_WIRE_PIECE;
+		uint32_t done = told;
+
+		while (done < end) {
+			k = (uint32_t)ol_cursor_next(&c, end - done, &from);
+			if (!k)
+				break;
+			ol_ring_put(ol_wire_ring(e->own), e->wmask, pos + done,
+				    from, k);
+			done += k;
+		}
+		if (done == told)
 			break;
-		ol_ring_put(ol_wire_ring(e->own), e->wmask, pos + done, from,
-			    k);
-		done += k;
+		if (!ol_wire_move(e, word, done - told)) {
+			if (told)
+				break;
+			return lost(e);
+		}
+		word = e->wtx | (uint32_t)(pos + done);
+		told = done;
 	}
-	if (!done)
-		return 0;
-	if (!ol_wire_move(e, word, done))
-		return lost(e);
-	ol_wire_tell(e, fd, done);
-	return (ssize_t)done;
+	if (e->wturn)
+		ol_wire_hint(e, pos, told);
+	if (told)
+		ol_wire_tell(e, fd, told);
+	return (ssize_t)told;
 }
 
 /* There is place again: has anybody asked for so much? */
@@ -210,6 +231,7 @@ void ol_wire_begin(struct ol_ep *e, struct onload_wire_head *own,
 	e->wacked = 0;
 	e->wgrown = e->c.wire_shift;
 	e->wfixed = false;
+	e->wturn = false;
 	ol_store_release(&e->wire, ONLOAD_X_MAKE(e->c.wire_gen, 0, 0));
 	resize(e, e->c.wire_shift);
 }

@@ -87,7 +87,8 @@ static __always_inline ssize_t ol_wire_short_send(int fd, ol_handle h,
 	uint64_t word;
 
 	if (ol_unlikely(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL) ||
-			(uintptr_t)buf < OL_PAGE_ZERO || !len))
+			(uintptr_t)buf < OL_PAGE_ZERO || !len ||
+			len > OL_WIRE_PIECE))
 		return OL_LONG;
 	ol_wait_testcancel();
 	if (ol_unlikely(!ol_ep_try(e, h)))
@@ -100,6 +101,9 @@ static __always_inline ssize_t ol_wire_short_send(int fd, ol_handle h,
 			ol_ring_put(ol_wire_ring(e->own), e->wmask,
 				    ONLOAD_X_POS(word), buf, (uint32_t)len);
 			if (ol_likely(ol_wire_move(e, word, (uint32_t)len))) {
+				if (e->wturn)
+					ol_wire_hint(e, ONLOAD_X_POS(word),
+						     (uint32_t)len);
 				ol_wire_tell(e, fd, (uint32_t)len);
 				ret = (ssize_t)len;
 			}

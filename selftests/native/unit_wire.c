@@ -107,13 +107,18 @@ static void wakes_who_sleeps(void **state)
 	assert_true(twin_wired(fds[0]));
 }
 
-/* A ring that was found full is longer after it has been emptied. */
+/* A ring that is too short is made longer when it is empty, up to a limit. */
 static void grows(void **state)
 {
-	static const size_t sizes[] = { 4096, 16384, 32768, 32768 };
+	static const size_t sizes[] = { 16384, 32768, 32768 };
 
 	(void)state;
-	for (int i = 0; i < 4; i++) {
+	/* Half of it at a time: no reason to */
+	put(0, 0, 2048);
+	put(0, 2048, 2048);
+	assert_int_equal(send(fds[0], buf, 1, MSG_DONTWAIT), -1);
+	get(1, 0, 4096);
+	for (int i = 0; i < 3; i++) {
 		assert_int_equal(send(fds[0], stream_at(0, 0), CHUNK,
 				      MSG_DONTWAIT),
 				 sizes[i]);
