@@ -63,14 +63,15 @@ static void resize(struct ol_ep *e, uint32_t shift)
  */
 uint32_t ol_wire_room(struct ol_ep *e, uint32_t pos, size_t want)
 {
-	uint32_t used;
+	uint32_t acked, used;
 
 	if (ol_wire_known(e, pos) >= want)
 		return (uint32_t)want;
-	e->wacked = ONLOAD_X_POS(ol_load_acquire(&e->peer->rx));
-	used = pos - e->wacked;
+	acked = ONLOAD_X_POS(ol_load_acquire(&e->peer->rx));
+	used = pos - acked;
 	if (used > e->wcap)
 		return UINT32_MAX;
+	e->wacked = acked;
 	/* Only an empty ring may change its size. */
 	if (ol_unlikely(ol_wire_growing(e)) && !used)
 		resize(e, e->wgrown);
