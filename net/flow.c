@@ -35,6 +35,7 @@
 #include "flow.h"
 #include "lease.h"
 #include "netns.h"
+#include "wait.h"
 #include "watch.h"
 #include "xmit.h"
 
@@ -190,17 +191,77 @@ void onload_flow_put(struct onload_flow *flow)
 		call_rcu(&flow->rcu, onload_flow_free);
 }
 
+/* Whoever owned the socket has let go of it: the work again, with the entry's
+ * reference. Under the socket's spinlock.
+ */
+static int onload_flow_unlocked(struct wait_queue_entry *entry,
+				unsigned int mode, int flags, void *key)
+{
+	struct onload_flow *flow = container_of(entry, struct onload_flow,
+						unlocked);
+
+	list_del_init(&entry->entry);
+	if (!queue_work(onload_wq, &flow->work))
+		onload_flow_put(flow);
+	return 0;
+}
+
+/* lock_sock() for work. Its owner may keep the lock for as long as he likes:
+ * who copies from a page that the process itself provides (userfaultfd) does.
+ * No worker waits for that, since others' reclaims wait for workers: if this
+ * fails, release_sock() queues the work again, and the reference is gone.
+ */
+static bool onload_flow_trylock(struct onload_flow *flow)
+{
+	struct sock *sk = flow->sk;
+	bool locked, put = false;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	locked = !sock_owned_by_user_nocheck(sk);
+	if (locked)
+		sk->sk_lock.owned = 1;
+	else if (list_empty(&flow->unlocked.entry))
+		add_wait_queue(&sk->sk_lock.wq, &flow->unlocked);
+	else
+		put = true;
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (locked)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	if (put)
+		onload_flow_put(flow);
+	return locked;
+}
+
 static void onload_flow_work(struct work_struct *work)
 {
 	struct onload_flow *flow = container_of(work, struct onload_flow, work);
-	enum onload_reason why = xchg(&flow->why, ONLOAD_R_NONE);
+	enum onload_reason why;
+	int err = -ESTALE;
 
+	if (!onload_flow_trylock(flow))
+		return;
+	why = xchg(&flow->why, ONLOAD_R_NONE);
 	/* None: the lease that it was about has ended meanwhile. */
 	if (why && (why != ONLOAD_R_DELACK || !onload_acknowledge(flow)))
-		onload_reclaim(flow, why);
+		err = onload_reclaim_owned(flow, why);
 	/* The mapping is gone, and with it any thread in the slot. */
 	if (why == ONLOAD_R_UNMAP)
 		onload_detach_dead(flow);
+	release_sock(flow->sk);
+	if (err != -ESTALE)
+		onload_wake_all(flow);
+	/* Takes the lock once more, and has to wait for it. */
+	if (err == -ECONNABORTED && queue_work(onload_abort_wq, &flow->abort))
+		return;
+	onload_flow_put(flow);
+}
+
+static void onload_flow_abort(struct work_struct *work)
+{
+	struct onload_flow *flow = container_of(work, struct onload_flow,
+						abort);
+
+	tcp_abort(flow->sk, ECONNABORTED);
 	onload_flow_put(flow);
 }
 
@@ -260,6 +321,9 @@ struct onload_flow *onload_flow_attach(struct socket *sock)
 	sock_hold(sk);
 	flow->sk = sk;
 	INIT_WORK(&flow->work, onload_flow_work);
+	INIT_WORK(&flow->abort, onload_flow_abort);
+	init_waitqueue_func_entry(&flow->unlocked, onload_flow_unlocked);
+	INIT_LIST_HEAD(&flow->unlocked.entry);
 	INIT_LIST_HEAD(&flow->watch_node);
 	spin_lock_init(&flow->lock);
 	init_waitqueue_head(&flow->sleepers);

@@ -53,11 +53,14 @@ struct onload_key {
  * @base_prot: the sk_prot before; constant
  * @node: in the gate's table; RCU, table lock
  * @rcu: for freeing and for the grace period of attaching
- * @ref: socket, queued work, watch list, RCU callback
+ * @ref: socket, queued work or @unlocked, watch list, RCU callback
  * @net: constant
  * @sk: held; constant
  * @key: constant while hashed
  * @work: reclaims from where nobody may sleep
+ * @abort: resets the connection if that found nonsense
+ * @unlocked: in the queue of the socket lock while @work waits for it; the
+ *	socket's spinlock
  * @in_kernel: threads inside wrapped ops; a lease needs none. Read under
  *	@lock after the owner was set, incremented before the owner is read
  * @callers: threads inside our own options and poll, which a lease does not
@@ -135,6 +138,8 @@ struct onload_flow {
 	struct sock *sk;
 	struct onload_key key;
 	struct work_struct work;
+	struct work_struct abort;
+	struct wait_queue_entry unlocked;
 	atomic_t in_kernel;
 	atomic_t callers;
 	bool ready;

@@ -413,12 +413,41 @@ static int onload_take(struct onload_flow *flow, enum onload_reason why)
 }
 
 /**
- * onload_reclaim() - take the lease back
+ * onload_reclaim_owned() - take the lease back, with the socket locked
  * @flow: any; nothing happens unless it is leased
  * @why: reason to record
  *
  * On return Linux owns the flow, with every byte for which user level's
- * send() returned and none that its recv() returned.
+ * send() returned and none that its recv() returned. After release_sock() the
+ * caller owes an onload_wake_all().
+ *
+ * Context: may sleep, socket locked.
+ * Return: 0, -ESTALE if it was not leased, -ECONNABORTED if the shared state
+ * was nonsense: the caller owes a tcp_abort().
+ */
+int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why)
+{
+	struct sock *sk = flow->sk;
+	int corrupt;
+
+	if (flow->owner != ONLOAD_LEASED && flow->owner != ONLOAD_WIRED)
+		return -ESTALE;
+	/* A suspicion only: nothing has come of it. */
+	if (why == ONLOAD_R_PEERCLOSE && flow->owner == ONLOAD_WIRED &&
+	    !onload_wire_over(flow))
+		return -ESTALE;
+	corrupt = onload_take(flow, why);
+	/* Pollers and sleepers in WAIT look again, at Linux's state. With the
+	 * lock: somebody who took over the callback since may read at once.
+	 */
+	sk->sk_data_ready(sk);
+	return corrupt ? -ECONNABORTED : 0;
+}
+
+/**
+ * onload_reclaim() - take the lease back
+ * @flow: any; nothing happens unless it is leased
+ * @why: reason to record
  *
  * Context: may sleep, socket not locked.
  * Return: 0, -ESTALE if it was not leased, -ECONNABORTED if the shared state
@@ -427,30 +456,16 @@ static int onload_take(struct onload_flow *flow, enum onload_reason why)
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 {
 	struct sock *sk = flow->sk;
-	int corrupt;
+	int err;
 
 	lock_sock(sk);
-	if (flow->owner != ONLOAD_LEASED && flow->owner != ONLOAD_WIRED) {
-		release_sock(sk);
-		return -ESTALE;
-	}
-	/* A suspicion only: nothing has come of it. */
-	if (why == ONLOAD_R_PEERCLOSE && flow->owner == ONLOAD_WIRED &&
-	    !onload_wire_over(flow)) {
-		release_sock(sk);
-		return -ESTALE;
-	}
-	corrupt = onload_take(flow, why);
-	/* Pollers and sleepers in WAIT look again, at Linux's state. With the
-	 * lock: somebody who took over the callback since may read at once.
-	 */
-	sk->sk_data_ready(sk);
+	err = onload_reclaim_owned(flow, why);
 	release_sock(sk);
-	onload_wake_all(flow);
-	if (!corrupt)
-		return 0;
-	tcp_abort(sk, ECONNABORTED);
-	return -ECONNABORTED;
+	if (err != -ESTALE)
+		onload_wake_all(flow);
+	if (err == -ECONNABORTED)
+		tcp_abort(sk, ECONNABORTED);
+	return err;
 }
 
 /**
@@ -496,15 +511,11 @@ void onload_detach(struct onload_flow *flow, bool give_back)
  * onload_detach_dead() - part a flow from a context whose mapping has ended
  * @flow: any; it may have got another context meanwhile, and keeps that
  *
- * Context: may sleep, socket not locked.
+ * Context: may sleep, socket locked.
  */
 void onload_detach_dead(struct onload_flow *flow)
 {
-	struct sock *sk = flow->sk;
-
-	lock_sock(sk);
 	if (flow->ctx && flow->owner == ONLOAD_KERNEL &&
 	    READ_ONCE(flow->ctx->dead))
 		onload_part(flow, true);
-	release_sock(sk);
 }

@@ -11,6 +11,7 @@ struct sock;
 
 int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 		 struct onload_lease *req);
+int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why);
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why);
 int onload_handback(struct onload_flow *flow, u32 generation,
 		    enum onload_reason why);

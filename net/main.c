@@ -24,6 +24,7 @@ MODULE_PARM_DESC(family, "Number of the address family (default 18)");
 
 unsigned int onload_net_id __read_mostly;
 struct workqueue_struct *onload_wq;
+struct workqueue_struct *onload_abort_wq;
 
 static int __net_init onload_net_init(struct net *net)
 {
@@ -52,9 +53,13 @@ static int __init onload_init(void)
 	onload_wq = alloc_workqueue("onload", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!onload_wq)
 		return -ENOMEM;
+	err = -ENOMEM;
+	onload_abort_wq = alloc_workqueue("onload_abort", WQ_UNBOUND, 0);
+	if (!onload_abort_wq)
+		goto err_wq;
 	err = onload_flow_init();
 	if (err)
-		goto err_wq;
+		goto err_abort_wq;
 	err = onload_wire_init();
 	if (err)
 		goto err_flow;
@@ -85,6 +90,8 @@ err_wire:
 	onload_wire_uninit();
 err_flow:
 	onload_flow_uninit();
+err_abort_wq:
+	destroy_workqueue(onload_abort_wq);
 err_wq:
 	destroy_workqueue(onload_wq);
 	return err;
@@ -99,6 +106,7 @@ static void __exit onload_exit(void)
 	/* Retired sockets' references go in callbacks of ours. */
 	rcu_barrier_tasks();
 	destroy_workqueue(onload_wq);
+	destroy_workqueue(onload_abort_wq);
 	onload_flow_uninit();
 	onload_wire_uninit();
 }

@@ -12,5 +12,6 @@ void onload_watch_at(struct onload_flow *flow, unsigned long due);
 void onload_watch_work(struct work_struct *work);
 
 extern struct workqueue_struct *onload_wq;
+extern struct workqueue_struct *onload_abort_wq;
 
 #endif

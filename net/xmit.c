@@ -315,7 +315,7 @@ int onload_kick(struct onload_flow *flow, sockptr_t optval,
  * What it committed as received is true whether it runs or not; the window
  * stays what was promised.
  *
- * Context: may sleep, socket not locked.
+ * Context: may sleep, socket locked.
  * Return: false if that could not be done: somebody must reclaim.
  */
 bool onload_acknowledge(struct onload_flow *flow)
@@ -326,26 +326,21 @@ bool onload_acknowledge(struct onload_flow *flow)
 	struct sk_buff *skb;
 	bool ok = false;
 
-	lock_sock(sk);
 	spin_lock_bh(&flow->lock);
 	if (flow->owner == ONLOAD_LEASED && sk->sk_state == TCP_ESTABLISHED)
 		ok = onload_peek(flow, &st);
 	spin_unlock_bh(&flow->lock);
 	if (!ok)
-		goto out;
+		return false;
 	seg.seq = flow->sent;
 	seg.ack = st.rcv_nxt;
 	seg.wnd = round_down(flow->rcv_edge - st.rcv_nxt,
 			     1u << tcp_sk(sk)->rx_opt.rcv_wscale);
 	seg.tsecr = st.ts_recent;
-	ok = !onload_seg_check(flow, &seg);
-	if (!ok)
-		goto out;
+	if (onload_seg_check(flow, &seg))
+		return false;
 	skb = onload_seg_skb(flow, &seg);
 	if (skb)
 		onload_seg_xmit(flow, &seg, skb);
-	ok = skb;
-out:
-	release_sock(sk);
-	return ok;
+	return skb;
 }

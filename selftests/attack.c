@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -158,6 +159,81 @@ static void retired_wait(void)
 	struct onload_wait w = { .events = ONLOAD_WAIT_IN };
 
 	retired_inside(ONLOAD_WAIT, &w, sizeof(w), ESTALE);
+}
+
+/* More than the kernel has workers for one purpose */
+#define STALLED 300
+
+struct stall {
+	int fd;
+	const void *page;
+};
+
+static void *stall_send(void *arg)
+{
+	struct stall *s = arg;
+
+	send(s->fd, s->page, 1, MSG_NOSIGNAL);
+	return NULL;
+}
+
+/* Threads that hold the locks of sockets until the process provides a page, and
+ * the end of the mapping, for which all these locks are needed
+ */
+static int stall(void *arg)
+{
+	static struct stall all[STALLED];
+	struct trap t = trap_set();
+	struct pair p = net_pair();
+	struct abi a = abi_open(p.c, STALLED);
+	int *tell = arg;
+	pthread_t thread;
+
+	for (uint32_t i = 0; i < STALLED; i++) {
+		struct onload_lease l = { .abi = ONLOAD_ABI, .slot = i };
+
+		p = net_pair();
+		/* Given or not, it has the slot. */
+		EXPECT(!abi_get(p.c, ONLOAD_LEASE, &l, sizeof(l)) ||
+		       errno == EAGAIN);
+		all[i] = (struct stall){ p.c, t.page };
+		EXPECT(!pthread_create(&thread, NULL, stall_send, &all[i]));
+		trap_sprung(&t);
+	}
+	EXPECT(!munmap(a.map, a.ctx.map_size));
+	EXPECT_EQ(write(*tell, "", 1), 1);
+	pause();
+	return CHECK_PASS;
+}
+
+/* Whoever is kept waiting by that, it is not the rest of the host. */
+static void stalled_workers(void)
+{
+	struct pair p = net_pair();
+	struct onload_info info;
+	int tell[2];
+	uint64_t end;
+	char byte;
+	pid_t pid;
+
+	EXPECT(!pipe(tell));
+	pid = check_fork(stall, &tell[1]);
+	close(tell[1]);
+	EXPECT_EQ(read(tell[0], &byte, 1), 1);
+	abi_open(p.c, 1);
+	abi_lease(p.c, 0);
+	/* Nobody reads it: Linux takes over. */
+	net_send(p.s, "w", 1);
+	end = net_ms() + 10000;
+	do {
+		EXPECT(net_ms() < end);
+		usleep(10000);
+		EXPECT(net_info(p.c, &info));
+	} while (info.leased);
+	EXPECT_EQ(info.reason, ONLOAD_R_TERM);
+	net_recv(p.c, &byte, 1);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
 }
 
 static struct onload_seg empty_segment(struct abi *a, int fd,
@@ -349,12 +425,19 @@ static void detached_page(void)
 #name, name, 0 \
 	}
 static const struct check checks[] = {
-	CHECK(retired_kick),	      CHECK(retired_handback),
-	CHECK(retired_wait),	      CHECK(oversized_record),
-	CHECK(early_acknowledgement), CHECK(early_import),
-	CHECK(creeping_window),	      CHECK(moved_mapping),
-	CHECK(detached_page),	      CHECK(extension_headers),
-	CHECK(late_fragment),	      CHECK(same_tuple),
+	CHECK(retired_kick),
+	CHECK(retired_handback),
+	CHECK(retired_wait),
+	CHECK(oversized_record),
+	CHECK(early_acknowledgement),
+	CHECK(early_import),
+	CHECK(creeping_window),
+	CHECK(moved_mapping),
+	CHECK(stalled_workers),
+	CHECK(detached_page),
+	CHECK(extension_headers),
+	CHECK(late_fragment),
+	CHECK(same_tuple),
 };
 
 int main(int argc, char **argv)

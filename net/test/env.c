@@ -19,6 +19,7 @@
 
 unsigned int onload_net_id __read_mostly;
 struct workqueue_struct *onload_wq;
+struct workqueue_struct *onload_abort_wq;
 
 static struct pernet_operations onload_env_pernet = {
 	.id	= &onload_net_id,
@@ -38,6 +39,7 @@ int onload_env_init(struct kunit_suite *suite)
 	onload_wq = alloc_workqueue("onload_test", WQ_UNBOUND, 0);
 	if (!onload_wq)
 		return -ENOMEM;
+	onload_abort_wq = onload_wq;
 	err = register_pernet_subsys(&onload_env_pernet);
 	if (err)
 		destroy_workqueue(onload_wq);
