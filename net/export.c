@@ -8,9 +8,9 @@
 #include <net/tcp.h>
 #include <net/xfrm.h>
 
-#include "family.h"
 #include "flow.h"
 #include "lease.h"
+#include "prot.h"
 #include "record.h"
 #include "wait.h"
 
@@ -40,6 +40,13 @@ static bool onload_special_options(const struct sock *sk)
 	    sk->sk_rcvlowat > 1 || sock_flag(sk, SOCK_URGINLINE) ||
 	    sk->sk_peek_off >= 0)
 		return true;
+	/* Every ICMP error counts at once, and what Linux knows is old. */
+	if (inet_sk(sk)->recverr)
+		return true;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6 && inet6_sk(sk)->recverr)
+		return true;
+#endif
 	/* Linux uncorks by a timer of its own. */
 	if (tcp_sk(sk)->nonagle & TCP_NAGLE_CORK)
 		return true;
@@ -60,6 +67,19 @@ static bool onload_policy(struct sock *sk)
 	return inet_sk(sk)->min_ttl;
 }
 
+/* What Linux sends next looks for another way, and may find none. */
+static bool onload_device_down(const struct sock *sk)
+{
+	const struct dst_entry *dst;
+	bool down;
+
+	rcu_read_lock();
+	dst = rcu_dereference(sk->sk_dst_cache);
+	down = !dst || !netif_running(dst->dev);
+	rcu_read_unlock();
+	return down;
+}
+
 /* What stands against any lease */
 static enum onload_reason onload_export_plain(struct sock *sk)
 {
@@ -78,6 +98,10 @@ static enum onload_reason onload_export_plain(struct sock *sk)
 	    keepalive_time_elapsed(tcp_sk(sk)) >=
 	    keepalive_time_when(tcp_sk(sk)))
 		return ONLOAD_R_KEEPALIVE;
+	if (onload_device_down(sk))
+		return ONLOAD_R_DEVICE;
+	if (tcp_under_memory_pressure(sk))
+		return ONLOAD_R_PRESSURE;
 	/* Since before there was a flow to be counted in by: what arrives
 	 * would not wake them.
 	 */

@@ -12,8 +12,6 @@ void onload_family_uninit(void);
 int onload_ops_init(void);
 const struct proto_ops *onload_ops(int family);
 const struct proto_ops *onload_linux_ops(int family);
-struct proto *onload_prot(const struct sock *sk);
-bool onload_prot_is_ours(const struct proto *prot);
 void onload_flow_ops(struct proto_ops *ops, const struct proto_ops *base);
 
 /* Any socket whose ops are this module's, with or without a flow */

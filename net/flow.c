@@ -35,6 +35,7 @@
 #include "flow.h"
 #include "lease.h"
 #include "netns.h"
+#include "prot.h"
 #include "wait.h"
 #include "watch.h"
 #include "xmit.h"
@@ -291,6 +292,40 @@ void onload_flow_queue(struct onload_flow *flow, enum onload_reason why)
 	refcount_inc(&flow->ref);
 	if (!queue_work(onload_wq, &flow->work))
 		onload_flow_put(flow);
+}
+
+/* Do the flow's packets leave, or arrive, by the device? RCU read side. */
+static bool onload_flow_passes(const struct onload_flow *flow,
+			       const struct net_device *dev)
+{
+	const struct sock *sk = flow->sk;
+	const struct dst_entry *dst = rcu_dereference(sk->sk_dst_cache);
+
+	return (dst && READ_ONCE(dst->dev) == dev) ||
+	       (net_eq(flow->net, dev_net(dev)) &&
+		READ_ONCE(sk->sk_rx_dst_ifindex) == dev->ifindex);
+}
+
+/**
+ * onload_flow_queue_device() - reclaim what passes a device
+ * @dev: is going down
+ */
+void onload_flow_queue_device(const struct net_device *dev)
+{
+	struct onload_flow *flow;
+	unsigned int i;
+
+	rcu_read_lock();
+	for (i = 0; i < ARRAY_SIZE(onload_table); i++)
+		hlist_for_each_entry_rcu(flow, &onload_table[i], node) {
+			if (!onload_flow_leased(flow) ||
+			    !onload_flow_passes(flow, dev) ||
+			    !refcount_inc_not_zero(&flow->ref))
+				continue;
+			onload_flow_queue(flow, ONLOAD_R_DEVICE);
+			onload_flow_put(flow);
+		}
+	rcu_read_unlock();
 }
 
 /**

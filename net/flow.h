@@ -14,6 +14,7 @@ struct onload_ctx;
 struct onload_region;
 struct onload_rings;
 struct onload_wire;
+struct net_device;
 
 /**
  * enum onload_owner - who runs a flow's transport
@@ -242,6 +243,7 @@ struct onload_flow *onload_flow_peer(const struct onload_flow *flow);
 void onload_flow_put(struct onload_flow *flow);
 void onload_flow_because(struct onload_flow *flow, enum onload_reason why);
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);
+void onload_flow_queue_device(const struct net_device *dev);
 int onload_flow_init(void);
 void onload_flow_uninit(void);
 

@@ -8,6 +8,7 @@
  */
 #include <linux/filter.h>
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
@@ -17,10 +18,10 @@
 #include <net/tcp.h>
 #include <net/xfrm.h>
 
-#include "family.h"
 #include "flow.h"
 #include "gate.h"
 #include "netns.h"
+#include "prot.h"
 #include "record.h"
 #include "wait.h"
 #include "watch.h"
@@ -165,29 +166,21 @@ static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 	return NF_STOLEN;
 }
 
-/* Most packets of a host with leases belong to sockets without. */
-static bool onload_gate_not_ours(const struct sk_buff *skb)
+/* Early demultiplexing has found the socket, as of most packets, and most have
+ * no flow. What a socket and a flow lie in is freed a grace period after they
+ * are parted. sk_prot says nothing: a sockmap may have replaced it.
+ */
+static struct onload_flow *onload_gate_known(const struct sock *sk)
 {
-	const struct sock *sk = skb->sk;
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+	struct onload_flow *flow = sock ? onload_flow_of(sock) : NULL;
 
-	return sk && sk_fullsock(sk) &&
-	       !onload_prot_is_ours(READ_ONCE(sk->sk_prot));
+	return flow && flow->sk == sk && READ_ONCE(flow->hashed) ? flow : NULL;
 }
 
-/* Early demultiplexing has found the socket, and so the flow. What a socket
- * and a flow lie in is freed a grace period after they are parted.
- */
-static struct onload_flow *onload_gate_known(const struct sk_buff *skb)
+static bool onload_gate_demuxed(const struct sk_buff *skb)
 {
-	const struct sock *sk = skb->sk;
-	struct onload_flow *flow;
-	struct socket *sock;
-
-	if (!sk || !sk_fullsock(sk))
-		return NULL;
-	sock = READ_ONCE(sk->sk_socket);
-	flow = sock ? onload_flow_of(sock) : NULL;
-	return flow && flow->sk == sk && READ_ONCE(flow->hashed) ? flow : NULL;
+	return skb->sk && sk_fullsock(skb->sk);
 }
 
 static bool onload_gate_ports(const struct sk_buff *skb, unsigned int hlen,
@@ -204,41 +197,56 @@ static bool onload_gate_ports(const struct sk_buff *skb, unsigned int hlen,
 	return true;
 }
 
-/* An ICMP error that quotes a leased flow: Linux must judge it by the true
- * sequence numbers, so the flow goes back. The error's cause will repeat it.
+/* An ICMP error that quotes a segment of a leased flow: Linux must judge it by
+ * the true sequence numbers, so the flow goes back. The error's cause will
+ * repeat it. A segment that cannot be under way is nobody's who knows the flow.
  */
-static void onload_gate_icmp(struct net *net, const struct sk_buff *skb,
-			     unsigned int hlen)
+static void onload_gate_error(struct net *net, const struct sk_buff *skb,
+			      unsigned int quoted, struct onload_key *key,
+			      int dif, int sdif)
+{
+	/* As much of TCP's header as an error has to quote */
+	struct {
+		__be16 source;
+		__be16 dest;
+		__be32 seq;
+	} buf;
+	struct onload_flow *flow;
+	const typeof(buf) *th;
+
+	th = skb_header_pointer(skb, quoted, sizeof(buf), &buf);
+	if (!th)
+		return;
+	key->lport = th->source;
+	key->rport = th->dest;
+	flow = onload_flow_lookup(net, key, NULL, dif, sdif);
+	if (!flow)
+		return;
+	spin_lock(&flow->lock);
+	if (flow->owner == ONLOAD_LEASED &&
+	    between(ntohl(th->seq), flow->acked, READ_ONCE(flow->sent)))
+		onload_flow_queue(flow, ONLOAD_R_ICMP);
+	spin_unlock(&flow->lock);
+}
+
+static void onload_gate_icmp4(struct net *net, const struct sk_buff *skb,
+			      unsigned int hlen)
 {
 	struct {
 		struct icmphdr icmp;
 		struct iphdr ip;
 	} __packed buf;
-	struct onload_flow *flow;
 	struct onload_key key;
 	const typeof(buf) *h;
-	const __be16 *ports;
-	__be16 pbuf[2];
 
 	h = skb_header_pointer(skb, hlen, sizeof(buf), &buf);
-	if (!h || !icmp_is_err(h->icmp.type) || h->ip.protocol != IPPROTO_TCP)
-		return;
-	ports = skb_header_pointer(skb, hlen + sizeof(struct icmphdr) +
-				   h->ip.ihl * 4, sizeof(pbuf), pbuf);
-	if (!ports)
+	if (!h || !icmp_is_err(h->icmp.type) || h->ip.protocol != IPPROTO_TCP ||
+	    h->ip.frag_off & htons(IP_OFFSET))
 		return;
 	ipv6_addr_set_v4mapped(h->ip.saddr, &key.local);
 	ipv6_addr_set_v4mapped(h->ip.daddr, &key.remote);
-	key.lport = ports[0];
-	key.rport = ports[1];
-	flow = onload_flow_lookup(net, &key, NULL, inet_iif(skb),
-				  inet_sdif(skb));
-	if (!flow)
-		return;
-	spin_lock(&flow->lock);
-	if (flow->owner == ONLOAD_LEASED)
-		onload_flow_queue(flow, ONLOAD_R_ICMP);
-	spin_unlock(&flow->lock);
+	onload_gate_error(net, skb, hlen + sizeof(struct icmphdr) +
+			  h->ip.ihl * 4, &key, inet_iif(skb), inet_sdif(skb));
 }
 
 static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
@@ -250,48 +258,82 @@ static unsigned int onload_gate4(void *priv, struct sk_buff *skb,
 
 	if (ip->protocol != IPPROTO_TCP) {
 		if (ip->protocol == IPPROTO_ICMP)
-			onload_gate_icmp(state->net, skb, ip_hdrlen(skb));
+			onload_gate_icmp4(state->net, skb, ip_hdrlen(skb));
 		return NF_ACCEPT;
 	}
-	if (onload_gate_not_ours(skb))
-		return NF_ACCEPT;
-	flow = onload_gate_known(skb);
-	if (flow)
-		goto found;
-	if (!onload_gate_ports(skb, ip_hdrlen(skb), &key))
-		return NF_ACCEPT;
-	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
-	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
-	flow = onload_flow_lookup(state->net, &key, skb->sk, inet_iif(skb),
-				  inet_sdif(skb));
+	if (onload_gate_demuxed(skb)) {
+		flow = onload_gate_known(skb->sk);
+	} else {
+		if (!onload_gate_ports(skb, ip_hdrlen(skb), &key))
+			return NF_ACCEPT;
+		ipv6_addr_set_v4mapped(ip->daddr, &key.local);
+		ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
+		flow = onload_flow_lookup(state->net, &key, skb->sk,
+					  inet_iif(skb), inet_sdif(skb));
+	}
 	if (!flow)
 		return NF_ACCEPT;
-found:
 	return onload_gate(flow, skb, state, ip_hdrlen(skb),
 			   ipv4_get_dsfield(ip), ip->ttl);
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
+static void onload_gate_icmp6(struct net *net, const struct sk_buff *skb,
+			      unsigned int hlen)
+{
+	struct {
+		struct icmp6hdr icmp;
+		struct ipv6hdr ip;
+	} __packed buf;
+	struct onload_key key;
+	const typeof(buf) *h;
+	__be16 frag;
+	int quoted;
+	u8 next;
+
+	h = skb_header_pointer(skb, hlen, sizeof(buf), &buf);
+	if (!h || !icmpv6_is_err(h->icmp.icmp6_type))
+		return;
+	next = h->ip.nexthdr;
+	key.local = h->ip.saddr;
+	key.remote = h->ip.daddr;
+	quoted = ipv6_skip_exthdr(skb, hlen + sizeof(buf), &next, &frag);
+	if (quoted >= 0 && next == IPPROTO_TCP)
+		onload_gate_error(net, skb, quoted, &key, inet6_iif(skb),
+				  inet6_sdif(skb));
+}
+
 static unsigned int onload_gate6(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
+	struct onload_flow *flow = NULL;
 	u8 next = ip6->nexthdr;
-	struct onload_flow *flow;
 	struct onload_key key;
 	__be16 frag;
 	int hlen;
 
-	if (onload_gate_not_ours(skb))
-		return NF_ACCEPT;
+	if (onload_gate_demuxed(skb)) {
+		flow = onload_gate_known(skb->sk);
+		if (!flow)
+			return NF_ACCEPT;
+	}
 	hlen = ipv6_skip_exthdr(skb, sizeof(*ip6), &next, &frag);
-	if (hlen < 0 || next != IPPROTO_TCP ||
-	    !onload_gate_ports(skb, hlen, &key))
+	if (hlen < 0)
 		return NF_ACCEPT;
-	key.local = ip6->daddr;
-	key.remote = ip6->saddr;
-	flow = onload_flow_lookup(state->net, &key, skb->sk, inet6_iif(skb),
-				  inet6_sdif(skb));
+	if (next != IPPROTO_TCP) {
+		if (next == IPPROTO_ICMPV6)
+			onload_gate_icmp6(state->net, skb, hlen);
+		return NF_ACCEPT;
+	}
+	if (!flow) {
+		if (!onload_gate_ports(skb, hlen, &key))
+			return NF_ACCEPT;
+		key.local = ip6->daddr;
+		key.remote = ip6->saddr;
+		flow = onload_flow_lookup(state->net, &key, skb->sk,
+					  inet6_iif(skb), inet6_sdif(skb));
+	}
 	if (!flow)
 		return NF_ACCEPT;
 	return onload_gate(flow, skb, state, hlen, ipv6_get_dsfield(ip6),

@@ -25,6 +25,7 @@
 #include "flow.h"
 #include "lease.h"
 #include "netns.h"
+#include "prot.h"
 #include "record.h"
 #include "stats.h"
 #include "wait.h"
@@ -183,6 +184,7 @@ static enum onload_reason onload_grant(struct onload_flow *flow,
 
 	if (!READ_ONCE(on->lease))
 		return ONLOAD_R_DISABLED;
+	onload_prot_set(flow);
 	/* Even if the answer is no: a later request finds that it fits. */
 	onload_export_clamp(flow, ctx->rx_size / 2);
 	if (READ_ONCE(on->backoff_ms) &&

@@ -8,11 +8,13 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "device.h"
 #include "family.h"
 #include "flow.h"
 #include "gate.h"
 #include "netlink.h"
 #include "netns.h"
+#include "prot.h"
 #include "redirect.h"
 #include "sysctl.h"
 #include "watch.h"
@@ -63,9 +65,13 @@ static int __init onload_init(void)
 	err = onload_wire_init();
 	if (err)
 		goto err_flow;
-	err = register_pernet_subsys(&onload_pernet);
+	err = onload_device_init();
 	if (err)
 		goto err_wire;
+	err = register_pernet_subsys(&onload_pernet);
+	if (err)
+		goto err_device;
+	onload_prot_init();
 	err = onload_ops_init();
 	if (err)
 		goto err_pernet;
@@ -86,6 +92,8 @@ err_netlink:
 	onload_netlink_uninit();
 err_pernet:
 	unregister_pernet_subsys(&onload_pernet);
+err_device:
+	onload_device_uninit();
 err_wire:
 	onload_wire_uninit();
 err_flow:
@@ -103,6 +111,7 @@ static void __exit onload_exit(void)
 	onload_family_uninit();
 	onload_netlink_uninit();
 	unregister_pernet_subsys(&onload_pernet);
+	onload_device_uninit();
 	/* Retired sockets' references go in callbacks of ours. */
 	rcu_barrier_tasks();
 	destroy_workqueue(onload_wq);

@@ -22,6 +22,7 @@
 #include "family.h"
 #include "flow.h"
 #include "lease.h"
+#include "prot.h"
 #include "sockopt.h"
 #include "stats.h"
 #include "wait.h"
@@ -29,8 +30,6 @@
 static struct proto_ops onload_ops4 __ro_after_init;
 static struct proto_ops onload_ops6 __ro_after_init;
 static const struct proto_ops *onload_linux6 __ro_after_init;
-static struct proto onload_prot4 __ro_after_init;
-static struct proto onload_prot6 __ro_after_init;
 
 static int onload_flow_release(struct socket *sock);
 
@@ -110,23 +109,6 @@ void onload_call_end(struct onload_flow *flow)
 		module_put(THIS_MODULE);
 }
 
-/**
- * onload_prot_is_ours() - has a socket with this sk_prot a flow?
- * @prot: a socket's
- *
- * Return: true if it may have one.
- */
-bool onload_prot_is_ours(const struct proto *prot)
-{
-	return prot == &onload_prot4 || prot == &onload_prot6;
-}
-
-static void onload_restore_prot(struct onload_flow *flow, struct sock *sk)
-{
-	if (onload_prot_is_ours(sk->sk_prot))
-		WRITE_ONCE(sk->sk_prot, flow->base_prot);
-}
-
 static int onload_flow_connect(struct socket *sock, struct sockaddr *addr,
 			       int len, int flags)
 {
@@ -193,7 +175,7 @@ static int onload_flow_listen(struct socket *sock, int backlog)
 	if (flow) {
 		/* Children inherit sk_prot; theirs must be stock. */
 		lock_sock(sock->sk);
-		onload_restore_prot(flow, sock->sk);
+		onload_prot_restore(flow);
 		release_sock(sock->sk);
 	}
 	err = ops->listen(sock, backlog);
@@ -310,7 +292,7 @@ static int onload_flow_release(struct socket *sock)
 	onload_reclaim(flow, ONLOAD_R_CLOSE);
 	lock_sock(sk);
 	onload_flow_unhash(flow);
-	onload_restore_prot(flow, sk);
+	onload_prot_restore(flow);
 	release_sock(sk);
 	/* A thread may still be in the slot: the rings stay. */
 	onload_detach(flow, false);
@@ -383,7 +365,7 @@ static int onload_retire(struct socket *sock)
 	if (flow) {
 		/* Unhashed flows are not leased. */
 		onload_flow_unhash(flow);
-		onload_restore_prot(flow, sk);
+		onload_prot_restore(flow);
 	}
 	WRITE_ONCE(sock->ops, onload_linux_ops(sk->sk_family));
 	release_sock(sk);
@@ -462,17 +444,6 @@ static int onload_base_getsockopt(struct socket *sock, int level, int optname,
 	return sock_common_getsockopt(sock, level, optname, optval, optlen);
 }
 
-static int onload_diag_destroy(struct sock *sk, int err)
-{
-	struct onload_flow *flow = onload_flow_get_sk(sk);
-
-	if (flow) {
-		onload_reclaim(flow, ONLOAD_R_ABORT);
-		onload_flow_put(flow);
-	}
-	return tcp_abort(sk, err);
-}
-
 /**
  * onload_flow_ops() - the operations of a socket with a flow
  * @ops: to be filled
@@ -526,23 +497,6 @@ const struct proto_ops *onload_linux_ops(int family)
 	return family == AF_INET ? &inet_stream_ops : onload_linux6;
 }
 
-/**
- * onload_prot() - the sk_prot of a socket with a flow
- * @sk: TCP
- *
- * Return: ours, or NULL if the socket's is not Linux's own.
- */
-struct proto *onload_prot(const struct sock *sk)
-{
-	if (sk->sk_prot == &tcp_prot)
-		return &onload_prot4;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_prot == &tcpv6_prot)
-		return &onload_prot6;
-#endif
-	return NULL;
-}
-
 static void __init onload_ops_copy(struct proto_ops *ops,
 				   const struct proto_ops *base)
 {
@@ -568,8 +522,6 @@ int __init onload_ops_init(void)
 #endif
 
 	onload_ops_copy(&onload_ops4, &inet_stream_ops);
-	onload_prot4 = tcp_prot;
-	onload_prot4.diag_destroy = onload_diag_destroy;
 #if IS_ENABLED(CONFIG_IPV6)
 	err = sock_create_kern(&init_net, AF_INET6, SOCK_STREAM, IPPROTO_TCP,
 			       &sock);
@@ -580,8 +532,6 @@ int __init onload_ops_init(void)
 	onload_linux6 = sock->ops;
 	sock_release(sock);
 	onload_ops_copy(&onload_ops6, onload_linux6);
-	onload_prot6 = tcpv6_prot;
-	onload_prot6.diag_destroy = onload_diag_destroy;
 #endif
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "gate.h"
 #include "lease.h"
+#include "prot.h"
 #include "sockopt.h"
 #include "stats.h"
 #include "wait.h"

@@ -10,6 +10,7 @@
  *   rto		bytes are in flight, unacknowledged as far as the gate saw
  *   keepalive		nothing has arrived for the keepalive time
  *   peer-close		of a wire: Linux's keepalive has ended the connection
+ *   memory-pressure	Linux is short of memory for sockets
  *
  * Linux then retransmits or probes. An acknowledgement that is owed is no
  * reason to end a lease: the kernel sends it for the library. A flow with nothing
@@ -119,6 +120,9 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 
 	flow->rx_armed = false;
 	WRITE_ONCE(flow->tx_armed, false);
+	/* Only Linux knows what to do without: smaller windows, less queued. */
+	if (tcp_under_memory_pressure(sk))
+		return ONLOAD_R_PRESSURE;
 	if (!onload_peek(flow, &st)) {
 		/* It commits, so it lives; or its word is nonsense. */
 		onload_sooner(delay, term);

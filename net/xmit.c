@@ -11,9 +11,9 @@
 #include <net/tcp.h>
 
 #include "context.h"
-#include "family.h"
 #include "flow.h"
 #include "lease.h"
+#include "prot.h"
 #include "sockopt.h"
 #include "watch.h"
 #include "xmit.h"

@@ -98,11 +98,12 @@ else
 	guest stock "$scale" api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
 		idle-memory.sh module.sh
 	guest stock "$scale" stream stream.sh
-	guest stock "$scale" harm kill.sh stall.sh firewall.sh
+	guest stock "$scale" harm kill.sh stall.sh firewall.sh events.sh
 	# Ten times slower there, and each way through the module once is what counts.
 	if built debug; then
 		guest debug $((50 * scale)) debug \
-			kunit.sh api.sh badinput.sh hostile.sh reuse.sh kill.sh stream.sh module.sh fault.sh
+			kunit.sh api.sh badinput.sh hostile.sh events.sh reuse.sh kill.sh stream.sh \
+			module.sh fault.sh
 	fi
 fi
 

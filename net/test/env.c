@@ -129,6 +129,19 @@ struct onload_env *onload_env_lease(struct kunit *test, u32 rx_size,
 }
 
 /**
+ * onload_env_route() - give a flow's socket a route
+ * @env: the flow's; without more than that there is no packet to be sent
+ */
+void onload_env_route(struct onload_env *env)
+{
+	struct sock *sk = env->flow.sk;
+
+	set_bit(__LINK_STATE_START, &env->dev.state);
+	env->dst.dev = &env->dev;
+	rcu_assign_pointer(sk->sk_dst_cache, &env->dst);
+}
+
+/**
  * onload_env_end() - a test's exit: undo onload_env_lease(), if it was called
  * @test: which
  */

@@ -4,7 +4,9 @@
 
 #include <kunit/test.h>
 #include <linux/ipv6.h>
+#include <linux/netdevice.h>
 #include <linux/sched/user.h>
+#include <net/dst.h>
 
 #include "../context.h"
 #include "../flow.h"
@@ -28,6 +30,8 @@ static const u32 onload_origins[] = {
  * @flow: of @sock, in @ctx, with rings; its work does nothing, so that what
  *	was queued is there to be seen in its @why
  * @slot: the flow's
+ * @dev: up, for onload_env_route()
+ * @dst: leads there
  */
 struct onload_env {
 	struct user_struct user;
@@ -35,12 +39,15 @@ struct onload_env {
 	struct tcp6_sock sock;
 	struct onload_flow flow;
 	struct onload_slot slot;
+	struct net_device dev;
+	struct dst_entry dst;
 };
 
 int onload_env_init(struct kunit_suite *suite);
 void onload_env_exit(struct kunit_suite *suite);
 struct onload_env *onload_env_lease(struct kunit *test, u32 rx_size,
 				    u32 tx_size);
+void onload_env_route(struct onload_env *env);
 void onload_env_end(struct kunit *test);
 u8 onload_env_byte(u32 seq);
 bool onload_env_bytes(const u8 *data, u32 seq, u32 len);

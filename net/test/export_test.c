@@ -21,6 +21,7 @@ static void export_usual(struct onload_env *env, u32 at)
 
 	sk->sk_prot = &tcp_prot;
 	sk->sk_prot = onload_prot(sk);
+	onload_env_route(env);
 	sk->sk_rcvlowat = 1;
 	sk->sk_peek_off = -1;
 	inet_csk(sk)->icsk_ca_ops = &export_ca_cubic;
@@ -73,6 +74,12 @@ CHANGE(lowat_0, sk->sk_rcvlowat = 0)
 CHANGE(lowat_2, sk->sk_rcvlowat = 2)
 CHANGE(urginline, sock_set_flag(sk, SOCK_URGINLINE))
 CHANGE(peek_off, sk->sk_peek_off = 0)
+CHANGE(recverr, inet_sk(sk)->recverr = 1)
+CHANGE(recverr6, sk->sk_family = AF_INET6; inet6_sk(sk)->recverr = 1)
+CHANGE(no_route, RCU_INIT_POINTER(sk->sk_dst_cache, NULL))
+CHANGE(device_down, clear_bit(__LINK_STATE_START,
+			      &rcu_dereference_protected(sk->sk_dst_cache,
+							 true)->dev->state))
 CHANGE(cork, tp->nonagle = TCP_NAGLE_CORK)
 CHANGE(nodelay, tp->nonagle = TCP_NAGLE_OFF)
 CHANGE(pacing, sk->sk_pacing_status = SK_PACING_NEEDED)
@@ -127,6 +134,8 @@ static const struct export_case export_cases[] = {
 	BOTH(lowat_2, "SO_RCVLOWAT 2", OPTIONS),
 	BOTH(urginline, "SO_OOBINLINE", OPTIONS),
 	BOTH(peek_off, "SO_PEEK_OFF", OPTIONS),
+	BOTH(recverr, "IP_RECVERR", OPTIONS),
+	BOTH(recverr6, "IPV6_RECVERR", OPTIONS),
 	BOTH(cork, "TCP_CORK", OPTIONS),
 	BOTH(nodelay, "TCP_NODELAY", NONE),
 	BOTH(pacing, "pacing by TCP", OPTIONS),
@@ -137,6 +146,8 @@ static const struct export_case export_cases[] = {
 	BOTH(min_hops, "IPV6_MINHOPCOUNT", POLICY),
 	EACH(filter, "socket filter", NONE, POLICY),
 	BOTH(urgent, "urgent data", URG),
+	BOTH(no_route, "no route", DEVICE),
+	BOTH(device_down, "device down", DEVICE),
 	EACH(sndbuf, "SO_SNDBUF", OPTIONS, NONE),
 	EACH(rcvbuf, "SO_RCVBUF", OPTIONS, NONE),
 	EACH(ecn, "ECN", ECN, NONE),

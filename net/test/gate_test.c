@@ -461,6 +461,8 @@ static void gate_full(struct kunit *test)
  * @options: bytes of IP options in there
  * @cut: so many bytes are missing
  * @ours: it is about the flow
+ * @seq: of the quoted segment, from what has been sent
+ * @frag: where the quoted fragment lies in its packet
  */
 struct gate_quote {
 	const char *name;
@@ -469,6 +471,8 @@ struct gate_quote {
 	u32 options;
 	u32 cut;
 	bool ours;
+	u32 seq;
+	u16 frag;
 };
 
 static const struct gate_quote gate_quotes[] = {
@@ -477,8 +481,16 @@ static const struct gate_quote gate_quotes[] = {
 	{ "with options", ICMP_DEST_UNREACH, IPPROTO_TCP, 40, 0, true },
 	{ "of UDP", ICMP_DEST_UNREACH, IPPROTO_UDP, 0, 0, false },
 	{ "echo", ICMP_ECHO, IPPROTO_TCP, 0, 0, false },
-	{ "ports and no more", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 4, true },
+	{ "ports and no more", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 4, false },
 	{ "without ports", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 5, false },
+	{ "of the first under way", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 0, true,
+	  -200 },
+	{ "of what was acknowledged", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 0,
+	  false, -201 },
+	{ "of what was not sent", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 0, false,
+	  1 },
+	{ "of a later fragment", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 0, false, 0,
+	  8 },
 	{ "half an IP header", ICMP_DEST_UNREACH, IPPROTO_TCP, 0, 18, false },
 	{ "options cut short", ICMP_DEST_UNREACH, IPPROTO_TCP, 40, 20, false },
 };
@@ -498,6 +510,7 @@ static void gate_icmp(struct kunit *test)
 	struct icmphdr *icmp;
 	struct iphdr *ip;
 	__be16 *ports;
+	__be32 *seq;
 
 	skb_reset_network_header(skb);
 	ip = skb_put_zero(skb, sizeof(*ip));
@@ -512,9 +525,12 @@ static void gate_icmp(struct kunit *test)
 	ip->protocol = q->protocol;
 	ip->saddr = htonl(0x0a000001);
 	ip->daddr = htonl(0x0a000002);
-	ports = skb_put_zero(skb, 8);
+	ip->frag_off = htons(q->frag);
+	ports = skb_put_zero(skb, 2 * sizeof(*ports));
 	ports[0] = htons(40000);
 	ports[1] = htons(443);
+	seq = skb_put(skb, sizeof(*seq));
+	*seq = htonl(SENT + q->seq);
 	skb_trim(skb, skb->len - q->cut);
 
 	KUNIT_EXPECT_EQ(test, NF_ACCEPT,

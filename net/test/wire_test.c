@@ -4,6 +4,7 @@
  * ends may be joined.
  */
 #include "../wire.c"
+#include "../prot.h"
 #include "env.h"
 
 #define GEN	0x1234u
@@ -232,6 +233,7 @@ static void wire_willing(struct kunit *test)
 
 	sk->sk_prot = &tcp_prot;
 	sk->sk_prot = onload_prot(sk);
+	onload_env_route(env);
 	sk->sk_peek_off = -1;
 	flow->owner = ONLOAD_KERNEL;
 	flow->hashed = true;

@@ -133,7 +133,9 @@
 	X(FILTER, "filter", "a policy or another user came after the lease") \
 	X(ABORT, "abort", "the socket was destroyed by an administrator") \
 	X(CORRUPT, "corrupt", "the shared state was nonsense: connection reset") \
-	X(NETNS, "netns", "the module or namespace is going away")
+	X(NETNS, "netns", "the module or namespace is going away") \
+	X(DEVICE, "device-down", "a network device that it passes is down") \
+	X(PRESSURE, "memory-pressure", "Linux is short of memory for sockets")
 
 /* Why a flow is not on a wire: X(NAME, "word", "text"), as above */
 #define ONLOAD_WIRES(X) \
