@@ -409,7 +409,7 @@ static int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot)
 	err = onload_pages_charge(ctx, 1);
 	if (err)
 		return err;
-	ctx->slot_pages[n] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	ctx->slot_pages[n] = alloc_page(ONLOAD_GFP_SHARED);
 	if (!ctx->slot_pages[n]) {
 		onload_pages_uncharge(ctx->user, 1);
 		return -ENOMEM;

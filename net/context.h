@@ -15,6 +15,12 @@ struct net;
 struct onload_flow;
 struct onload_region;
 
+/* Pages that the process maps. Without them a lease is refused: no reason to
+ * kill a process of the memory cgroup, as allocations of this size do.
+ */
+#define ONLOAD_GFP_SHARED (GFP_KERNEL_ACCOUNT | __GFP_ZERO | \
+			   __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /**
  * struct onload_rings - the memory of one slot's rings
  * @pages: receive ring's pages, then transmit ring's

@@ -4,6 +4,7 @@
  * like ss finds its own, in Linux's table of TCP sockets; and the namespace's
  * totals.
  */
+#include <linux/pid_namespace.h>
 #include <net/genetlink.h>
 #include <net/inet_hashtables.h>
 #include <net/tcp.h>
@@ -55,13 +56,28 @@ static int onload_put_address(struct sk_buff *msg, const struct sock *sk)
 	       nla_put_in_addr(msg, ONLOAD_A_DADDR, sk->sk_daddr);
 }
 
+/* A process as the caller knows it; 0 if it does not, or there is none */
+static pid_t onload_visible_pid(pid_t holder)
+{
+	struct pid *pid;
+	pid_t nr = 0;
+
+	rcu_read_lock();
+	pid = find_pid_ns(holder, &init_pid_ns);
+	if (pid)
+		nr = pid_nr_ns(pid, task_active_pid_ns(current));
+	rcu_read_unlock();
+	return nr;
+}
+
 static int onload_put_flow(struct sk_buff *msg, const struct onload_flow *flow)
 {
 	struct nlattr *nest;
 	u32 i;
 
 	if (onload_flow_leased(flow) &&
-	    nla_put_u32(msg, ONLOAD_A_PID, READ_ONCE(flow->holder)))
+	    nla_put_u32(msg, ONLOAD_A_PID,
+			onload_visible_pid(READ_ONCE(flow->holder))))
 		return -EMSGSIZE;
 	if (nla_put_u8(msg, ONLOAD_A_WIRE, READ_ONCE(flow->wire_why)) ||
 	    onload_put_u64(msg, ONLOAD_A_WIRES, flow->wires))
@@ -100,7 +116,8 @@ static int onload_put_socket(struct sk_buff *msg, struct netlink_callback *cb,
 	    nla_put_u16(msg, ONLOAD_A_DPORT, ntohs(sk->sk_dport)) ||
 	    nla_put_u32(msg, ONLOAD_A_INODE, inode->i_ino) ||
 	    nla_put_u32(msg, ONLOAD_A_UID,
-			from_kuid_munged(&init_user_ns, sk->sk_uid)) ||
+			from_kuid_munged(sk_user_ns(NETLINK_CB(cb->skb).sk),
+					 sk->sk_uid)) ||
 	    nla_put_u8(msg, ONLOAD_A_LEASED, info.leased) ||
 	    nla_put_u32(msg, ONLOAD_A_REASON, info.reason) ||
 	    onload_put_u64(msg, ONLOAD_A_LEASES, info.leases) ||

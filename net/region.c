@@ -24,7 +24,7 @@ static int onload_region_fill(struct onload_ctx *ctx,
 	if (err)
 		return err;
 	for (i = have; i < n; i++) {
-		region->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		region->pages[i] = alloc_page(ONLOAD_GFP_SHARED);
 		if (!region->pages[i])
 			goto err_pages;
 	}

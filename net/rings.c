@@ -81,7 +81,7 @@ struct onload_rings *onload_rings_alloc(struct onload_ctx *ctx)
 	if (!rings->pages)
 		goto err_rings;
 	for (; rings->npages < n; rings->npages++) {
-		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		struct page *page = alloc_page(ONLOAD_GFP_SHARED);
 
 		if (!page)
 			goto err_pages;

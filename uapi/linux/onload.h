@@ -480,8 +480,10 @@ enum onload_genl_attr {
 	ONLOAD_A_SPORT,		/* u16, host order */
 	ONLOAD_A_DPORT,		/* u16, host order */
 	ONLOAD_A_INODE,		/* u32: the socket's, as in /proc/PID/fd */
-	ONLOAD_A_UID,		/* u32 */
-	ONLOAD_A_PID,		/* u32: of the lease holder, 0 if none */
+	ONLOAD_A_UID,		/* u32, in the caller's user namespace */
+	ONLOAD_A_PID,		/* u32: of the lease holder, in the caller's
+				 * pid namespace; 0 if none, or not in there
+				 */
 	ONLOAD_A_LEASED,	/* u8: enum onload_path */
 	ONLOAD_A_REASON,	/* u32: enum onload_reason, the last one */
 	ONLOAD_A_LEASES,	/* u64 */
