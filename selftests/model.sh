@@ -20,6 +20,10 @@ rm -rf "$out" && mkdir -p "$out"
 readers='-DOWN -DR1=1 -DW1=0 -DR2=1 -DW2=0 -DNR=2 -DNT=0'
 writers='-DOWN -DR1=0 -DW1=1 -DR2=0 -DW2=1 -DNR=1 -DNT=2'
 duplex='-DOWN -DR1=0 -DW1=1 -DR2=1 -DW2=0 -DNR=1 -DNT=1'
+# Wires: bytes one way, with raw system calls; one each way; the death of the process that sends
+oneway='-DWIRE -DN0=2 -DN1=0 -DRAW=1'
+bothways='-DWIRE -DN0=1 -DN1=1'
+death='-DWIRE -DN0=2 -DN1=0 -DRECLAIMS=1 -DDEATH'
 
 # explore NAME DEFINE...: the checker's report goes to $out/NAME.log
 explore() {
@@ -32,12 +36,10 @@ explore() {
 	spin -a "$@" "$model" >"$out/$name.log" 2>&1 &&
 		gcc -O1 -w $how -DMEMLIM=$megabytes -o pan pan.c >>"$out/$name.log" 2>&1 &&
 		timeout "$seconds" ./pan $search -n -m$depth >>"$out/$name.log" 2>&1
-	cd "$OLDPWD" || exit 1
 }
 
 # Every state was visited and nothing was wrong.
-sound() {
-	explore "$@"
+is_sound() {
 	local log=$out/$1.log n
 	n=$(awk '/states, stored/ { print $1; exit }' "$log")
 	states=$((states + ${n:-0}))
@@ -47,35 +49,29 @@ sound() {
 }
 
 # A counterexample was found, not a limit.
-found() {
-	explore "$@"
+is_found() {
 	grep -E '^pan:1: (assertion violated|acceptance cycle)' "$out/$1.log" | sed "s/^pan:1/# $1/"
 	[ "${PIPESTATUS[0]}" = 0 ] || { sed 's/^/# /' "$out/$1.log"; return 1; }
 }
 
+# sound NAME WHAT DEFINE..., bug NAME WHAT DEFINE...: to be explored
+judges=() names=() whats=() defines=() bugs=0
+sound() { judges+=(is_sound) names+=("$1") whats+=("$2") defines+=("${*:3}"); }
 bug() {
-	local name=$1 what=$2
-	shift 2
-	ktap_check "found: $what" found "$name" "$@" "-DBUG_$name"
+	judges+=(is_found) names+=("$1") whats+=("found: $2") defines+=("${*:3} -DBUG_$1")
+	bugs=$((bugs + 1))
 }
 
-# Wires: bytes one way, with raw system calls; one each way; the death of the process that sends
-oneway='-DWIRE -DN0=2 -DN1=0 -DRAW=1'
-bothways='-DWIRE -DN0=1 -DN1=1'
-death='-DWIRE -DN0=2 -DN1=0 -DRECLAIMS=1 -DDEATH'
-
-ktap_start
-ktap_check "two readers: no byte lost or doubled, one owner" sound readers $readers
-ktap_check "two writers: no byte lost or doubled, one owner" sound writers $writers
-ktap_check "reader and writer: no byte lost or doubled, one owner" sound duplex $duplex
-ktap_check "a slot used by two flows: nobody writes into another's lease" sound slot -DSLOT
-ktap_check "no wake-up is lost" sound wake -DWAKE
-ktap_check "every reclaim ends" sound end -DEND
-ktap_check "a wire, bytes one way: none lost, doubled or out of order" sound oneway $oneway
-ktap_check "a wire, bytes both ways: none lost, doubled or out of order" sound bothways $bothways
-ktap_check "a wire, death of an end: what it sent arrives" sound death $death
-ktap_check "no wake-up is lost on a wire" sound sleep -DSLEEP
-sound_ones=$ktap_number
+sound readers "two readers: no byte lost or doubled, one owner" $readers
+sound writers "two writers: no byte lost or doubled, one owner" $writers
+sound duplex "reader and writer: no byte lost or doubled, one owner" $duplex
+sound slot "a slot used by two flows: nobody writes into another's lease" -DSLOT
+sound wake "no wake-up is lost" -DWAKE
+sound end "every reclaim ends" -DEND
+sound oneway "a wire, bytes one way: none lost, doubled or out of order" $oneway
+sound bothways "a wire, bytes both ways: none lost, doubled or out of order" $bothways
+sound death "a wire, death of an end: what it sent arrives" $death
+sound sleep "no wake-up is lost on a wire" -DSLEEP
 
 bug KICK_FIRST "kick before commit" $writers
 bug COMMIT_FIRST "commit before the state is complete" $writers
@@ -108,6 +104,18 @@ bug LOOK_FIRST "the look at who sleeps before the position" -DSLEEP
 bug CLEAR_AFTER "the bits taken down after the wake-up" -DSLEEP
 bug ROOM_UNSEEN "room given back without a look at who sends" -DSLEEP
 bug CUT_SILENT "the end of a wire wakes nobody" -DSLEEP
+
+# As many at a time as there are processors
+for i in "${!names[@]}"; do
+	[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
+	explore "${names[i]}" ${defines[i]} &
+done
+wait
+
+ktap_start
+for i in "${!names[@]}"; do
+	ktap_check "${whats[i]}" "${judges[i]}" "${names[i]}"
+done
 echo "# total: $states states of the model explored"
-echo "# total: $((ktap_number - sound_ones)) deliberate bugs tried"
+echo "# total: $bugs deliberate bugs of the model tried"
 ktap_end
