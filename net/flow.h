@@ -80,6 +80,7 @@ struct onload_key {
  * @wire_willing: and its threads will notice: none is on its way from a
  *	refusal into a system call, as far as we know; plain
  * @wire_waits: for the other end, until @wire_time; socket lock to write
+ * @wire_since: jiffies when @wire_waits began; socket lock
  * @wire_time: jiffies; without @wire_waits, not before it for a wire again
  * @wire_pauses: doublings of the latter so far; socket lock
  * @wire_why: why it is not on a wire, enum onload_wire_why; plain
@@ -157,6 +158,7 @@ struct onload_flow {
 	bool wire_waits;
 	u8 wire_pauses;
 	u8 wire_why;
+	unsigned long wire_since;
 	unsigned long wire_time;
 	u64 wires;
 

@@ -237,6 +237,10 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 			      MAX_SCHEDULE_TIMEOUT - 1);
 	if (!req->generation || READ_ONCE(flow->owner) == ONLOAD_WIRED)
 		return onload_wire_wait(flow, req, timeo);
+	if (unlikely(onload_wire_again(flow))) {
+		onload_reclaim(flow, ONLOAD_R_WIRE);
+		return -ESTALE;
+	}
 
 	while (!onload_wait_arm(flow, req, &me, &err)) {
 		if (forever)

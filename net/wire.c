@@ -40,9 +40,14 @@
 #include "watch.h"
 #include "wire.h"
 
-/* How long an end stays with Linux to wait for the other */
+/* How long an end stays with Linux to wait for the other, which may never ask;
+ * and for one that does, until both are quiet at the same time
+ */
 #define ONLOAD_WIRE_PATIENCE	(HZ / 5)
-/* After waiting in vain not again for so long, doubled each time */
+#define ONLOAD_WIRE_PATIENT	HZ
+/* After waiting in vain not again for so long; doubled each time for an end
+ * that does not ask
+ */
 #define ONLOAD_WIRE_PAUSE	HZ
 #define ONLOAD_WIRE_PAUSE_MAX	6
 
@@ -58,20 +63,40 @@ static enum onload_reason onload_wire_none(struct onload_flow *flow,
 }
 
 /* Not yet; and when that has been the answer for long enough, not now. */
-static enum onload_reason onload_wire_later(struct onload_flow *flow)
+static enum onload_reason onload_wire_later(struct onload_flow *flow,
+					    bool speaks)
 {
 	if (!flow->wire_waits) {
 		flow->wire_waits = true;
-		flow->wire_time = jiffies + ONLOAD_WIRE_PATIENCE;
+		flow->wire_since = jiffies;
 	}
+	WRITE_ONCE(flow->wire_time, flow->wire_since +
+		   (speaks ? ONLOAD_WIRE_PATIENT : ONLOAD_WIRE_PATIENCE));
 	if (time_before(jiffies, flow->wire_time)) {
 		WRITE_ONCE(flow->wire_why, ONLOAD_X_WAITING);
 		return ONLOAD_R_WIRE;
 	}
-	flow->wire_time = jiffies + (ONLOAD_WIRE_PAUSE << flow->wire_pauses);
-	if (flow->wire_pauses < ONLOAD_WIRE_PAUSE_MAX)
+	if (speaks)
+		flow->wire_pauses = 0;
+	WRITE_ONCE(flow->wire_time,
+		   jiffies + (ONLOAD_WIRE_PAUSE << flow->wire_pauses));
+	if (!speaks && flow->wire_pauses < ONLOAD_WIRE_PAUSE_MAX)
 		flow->wire_pauses++;
 	return onload_wire_none(flow, ONLOAD_X_TIMEOUT);
+}
+
+/**
+ * onload_wire_again() - is it worth another try to become an end of a wire?
+ * @flow: on the soft VI, and quiet at this moment
+ *
+ * Two ends on the soft VI would not ask any more.
+ *
+ * Return: true if the other end was waited for in vain, long enough ago.
+ */
+bool onload_wire_again(const struct onload_flow *flow)
+{
+	return READ_ONCE(flow->wire_why) == ONLOAD_X_TIMEOUT &&
+	       time_after_eq(jiffies, READ_ONCE(flow->wire_time));
 }
 
 /* The socket at the other end, if it is on this host, referenced */
@@ -113,7 +138,7 @@ static enum onload_reason onload_wire_stranger(struct onload_flow *flow)
 		read_unlock_bh(&peer->sk_callback_lock);
 	}
 	sock_gen_put(peer);
-	return why == ONLOAD_X_WAITING ? onload_wire_later(flow) :
+	return why == ONLOAD_X_WAITING ? onload_wire_later(flow, false) :
 					 onload_wire_none(flow, why);
 }
 
@@ -397,7 +422,7 @@ enum onload_reason onload_wire_pair(struct onload_flow *flow, u32 flags)
 		onload_wire_none(flow, ONLOAD_X_OPTIONS);
 		goto out;
 	}
-	why = onload_wire_later(flow);
+	why = onload_wire_later(flow, READ_ONCE(peer->wire_speaks));
 	if (why && busy)
 		why = busy;
 out:

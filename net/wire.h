@@ -46,6 +46,7 @@ struct onload_wire {
 enum onload_reason onload_wire_pair(struct onload_flow *flow, u32 flags);
 void onload_wire_met(struct onload_flow *flow);
 int onload_wire_leave(struct onload_flow *flow, enum onload_reason why);
+bool onload_wire_again(const struct onload_flow *flow);
 int onload_wire_wake(struct onload_flow *flow, u32 generation);
 int onload_wire_grow(struct onload_flow *flow, u32 generation);
 
