@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kill [-n DEATHS] [-s SEED]
+ * kill [-n DEATHS] [-s SEED] [-w DEATHS]
  *
  * A process sends, and counts in memory that outlives it what send() returned
  * for. It dies at a random instant: by kill -9, by exec, by _exit, by a fault,
@@ -27,17 +27,18 @@
 #define BATCH	    8
 #define LIFE_US	    40000
 #define MESSAGE_MAX 20000
+#define WARM	    10
 
 enum death { KILL, EXEC, EXIT, FAULT, UNMAP, DEATHS };
 static const char *const names[DEATHS] = { "kill", "exec", "exit", "fault",
 					   "unmap" };
 
-static unsigned int deaths = 1000;
+static unsigned int deaths = 1000, want_wired;
 static uint64_t seed = 1;
 
 static struct victim {
 	_Atomic uint64_t sent;
-	_Atomic uint32_t leased;
+	_Atomic uint32_t path;
 } * victims;
 
 struct life {
@@ -95,6 +96,11 @@ static _Noreturn void live(int fd, unsigned int index, struct life life)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	/* By turns at first: a lease needs a quiet connection. */
+	for (int i = 0; i < WARM; i++) {
+		net_send(fd, "w", 1);
+		net_recv(fd, buf, 1);
+	}
 	if (life.how != KILL)
 		EXPECT(!pthread_create(&t, NULL, reaper, &life));
 	for (;; ops++) {
@@ -109,7 +115,7 @@ static _Noreturn void live(int fd, unsigned int index, struct life life)
 		atomic_store(&v->sent, pos);
 		memset(buf, 0, len);
 		if (!(ops % 4) && net_info(fd, &info))
-			atomic_store(&v->leased, info.leased);
+			atomic_store(&v->path, info.leased);
 		if (!dice_roll(&d, 3))
 			usleep(dice_roll(&d, 3000));
 	}
@@ -154,11 +160,9 @@ static void start(struct watched *w, unsigned int index, struct dice *d)
 	struct life life = { .how = index % DEATHS,
 			     .us = dice_roll(d, LIFE_US) };
 	struct pair p = net_pair();
+	char byte;
 
-	*w = (struct watched){ .index = index,
-			       .fd = p.s,
-			       .how = life.how,
-			       .end_ms = net_ms() + life.us / 1000 };
+	*w = (struct watched){ .index = index, .fd = p.s, .how = life.how };
 	w->pid = fork();
 	EXPECT(w->pid >= 0);
 	if (!w->pid) {
@@ -166,6 +170,11 @@ static void start(struct watched *w, unsigned int index, struct dice *d)
 		live(p.c, index, life);
 	}
 	close(p.c);
+	for (int i = 0; i < WARM; i++) {
+		net_recv(p.s, &byte, 1);
+		net_send(p.s, &byte, 1);
+	}
+	w->end_ms = net_ms() + life.us / 1000;
 }
 
 static void attend(struct watched *w, unsigned int n, struct dice *d)
@@ -199,7 +208,7 @@ static void run(void)
 {
 	struct watched w[BATCH];
 	struct dice d = { seed };
-	unsigned int leased = 0;
+	unsigned int leased = 0, wired = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < deaths;) {
@@ -217,15 +226,18 @@ static void run(void)
 					   w[k].index, names[w[k].how],
 					   (unsigned long long)w[k].got,
 					   (unsigned long long)v->sent);
-			leased += v->leased;
+			leased += v->path != ONLOAD_PATH_KERNEL;
+			wired += v->path == ONLOAD_PATH_WIRE;
 			bytes += v->sent;
 		}
 		i += n;
 	}
-	check_note("%u deaths, %u with a lease, %llu bytes", deaths, leased,
-		   (unsigned long long)bytes);
+	check_note(
+		"%u deaths, %u with a lease, %u of them on a wire, %llu bytes",
+		deaths, leased, wired, (unsigned long long)bytes);
 	if (net_preloaded())
 		EXPECT(leased >= deaths / 8);
+	EXPECT(wired >= want_wired);
 }
 
 int main(int argc, char **argv)
@@ -233,10 +245,13 @@ int main(int argc, char **argv)
 	char name[64];
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:s:w:")) != -1) {
 		switch (opt) {
 		case 'n':
 			deaths = strtoul(optarg, NULL, 0);
+			break;
+		case 'w': /* at least so many on a wire */
+			want_wired = strtoul(optarg, NULL, 0);
 			break;
 		case 's':
 			seed = strtoull(optarg, NULL, 0);

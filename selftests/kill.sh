@@ -7,6 +7,7 @@
 #	|  die at random         veth --------- veth with what each counted |
 #	+------------------------+                 +------------------------+
 #
+# Both also within one namespace: over lo, and as wires.
 # Whatever instruction a process dies at, its peer gets every byte for which send() had returned, then the end.
 
 . "$(dirname "$0")/lib/net.sh"
@@ -22,4 +23,6 @@ ktap_program plain 300 "$bin/kill" -s "$seed" -n $((deaths / 10))
 ktap_program veth 600 onload "$bin/kill" -s "$seed" -n "$deaths"
 over_lo
 ktap_program lo 600 onload "$bin/kill" -s "$seed" -n $((deaths / 4))
+over_wire
+ktap_program wire 600 onload "$bin/kill" -s "$seed" -n $((deaths / 2)) -w $((deaths / 5))
 ktap_end

@@ -17,4 +17,6 @@ net_up net.onload.backoff_ms=0
 over_veth
 ktap_program plain 120 "$bin/readiness"
 ktap_program onload 300 onload "$bin/readiness"
+over_wire
+ktap_program wire 300 onload "$bin/readiness"
 ktap_end

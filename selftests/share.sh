@@ -18,4 +18,6 @@ net_up net.onload.backoff_ms=0
 over_veth
 ktap_program plain 120 "$bin/share"
 ktap_program onload 300 onload "$bin/share"
+over_wire
+ktap_program wire 300 onload "$bin/share"
 ktap_end

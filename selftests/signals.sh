@@ -20,4 +20,6 @@ ktap_program plain 120 "$bin/signals"
 ktap_program veth 300 onload "$bin/signals"
 over_lo
 ktap_program lo 300 onload "$bin/signals"
+over_wire
+ktap_program wire 300 onload "$bin/signals"
 ktap_end

@@ -42,6 +42,9 @@ ktap_program "plain, veth" 120 "$bin/stream" -s "$seed" -b 1000000
 calm "$leases leases, veth" -l "$leases" -d 1000 -r 30
 over_lo
 calm "$leases leases, lo" -l "$leases" -d 1000 -r 30
+over_wire
+calm "$((leases / 5)) leases, wires" -l $((leases / 5)) -d 1000 -r 30
+ktap_number_is "leases that were ends of wires" "$(wires)" -ge $((leases / 10))
 
 over_veth
 for ns in "$server" "$client"; do

@@ -68,9 +68,21 @@ in_client() { run ip netns exec "$client" "$@"; }
 
 # Connections of test programs lead from the client's namespace to the server's.
 over_veth() { export T_SERVER_NS=$server T_CLIENT_NS=$client T_ADDR=$address; }
+# Within the client's: by the soft VI, or as wires.
 over_lo() {
 	export T_SERVER_NS=$client T_CLIENT_NS=$client
 	unset T_ADDR
+	run ip netns exec "$client" sysctl -q -w net.onload.wire=0
+}
+over_wire() {
+	over_lo
+	run ip netns exec "$client" sysctl -q -w net.onload.wire=1
+}
+
+# Leases of the client's namespace that were ends of wires.
+wires() {
+	ip netns exec "$client" onload show -j | python3 -c 'import json, sys
+print(json.load(sys.stdin)["totals"]["wires"])'
 }
 
 # counter NAMESPACE NAME: of nstat
