@@ -489,8 +489,7 @@ static void keepalive_ends(void)
 	for (int i = 0; i < 3; i++) {
 		EXPECT(!pthread_join(t[i], &err));
 		/* The address is gone with the device, and so is the route. */
-		EXPECT_EQ((intptr_t)err,
-			  net_ipv6 ? ENETUNREACH : ETIMEDOUT);
+		EXPECT_EQ((intptr_t)err, net_ipv6 ? ENETUNREACH : ETIMEDOUT);
 	}
 }
 
