@@ -534,55 +534,6 @@ int onload_wire_leave(struct onload_flow *flow, enum onload_reason why)
 	return err;
 }
 
-static bool onload_wire_signals(const struct sock *sk)
-{
-	const struct socket_wq *wq;
-	bool signals;
-
-	rcu_read_lock();
-	wq = rcu_dereference(sk->sk_wq);
-	signals = wq && READ_ONCE(wq->fasync_list);
-	rcu_read_unlock();
-	return signals;
-}
-
-/**
- * onload_wire_wake() - wake who sleeps at the other end
- * @flow: any
- * @generation: of the lease the caller means
- *
- * Return: 0, -ESTALE.
- */
-int onload_wire_wake(struct onload_flow *flow, u32 generation)
-{
-	struct onload_wire_end *other;
-	struct sock *sk;
-	int err = -ESTALE;
-	u32 wake;
-
-	spin_lock_bh(&flow->lock);
-	if (flow->owner != ONLOAD_WIRED || flow->generation != generation ||
-	    !onload_flow_mine(flow))
-		goto out;
-	/* The wire holds its flow, which holds its socket. */
-	other = &flow->wire->end[!flow->wire_side];
-	sk = other->flow->sk;
-	/* Down before the wake-up: whoever looks after it raises it anew. */
-	wake = atomic_xchg((atomic_t *)&other->region->head->wake, 0);
-	if (wake & ONLOAD_WAKE_RX)
-		sk->sk_data_ready(sk);
-	if (wake & (ONLOAD_WAKE_TX | ONLOAD_WAKE_EMPTY))
-		onload_wake_tx(other->flow);
-	/* A signal is due at every arrival, whoever reads. */
-	if (onload_wire_signals(sk))
-		atomic_or(ONLOAD_WAKE_RX,
-			  (atomic_t *)&other->region->head->wake);
-	err = 0;
-out:
-	spin_unlock_bh(&flow->lock);
-	return err;
-}
-
 /**
  * onload_wire_grow() - a longer ring for what this end sends
  * @flow: any

@@ -47,7 +47,6 @@ enum onload_reason onload_wire_pair(struct onload_flow *flow, u32 flags);
 void onload_wire_met(struct onload_flow *flow);
 int onload_wire_leave(struct onload_flow *flow, enum onload_reason why);
 bool onload_wire_again(const struct onload_flow *flow);
-int onload_wire_wake(struct onload_flow *flow, u32 generation);
 int onload_wire_grow(struct onload_flow *flow, u32 generation);
 
 /* wire_wait.c */
@@ -56,6 +55,7 @@ __poll_t onload_wire_poll(struct onload_flow *flow, bool registers);
 bool onload_wire_ended(struct onload_flow *flow);
 int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
 		     long timeo);
+int onload_wire_wake(struct onload_flow *flow, u32 generation);
 struct page *onload_wire_page(struct onload_flow *flow, u64 offset);
 
 int onload_wire_init(void);
