@@ -15,10 +15,10 @@
  *			131072; of contexts made from now on
  *   tx_ring		bytes, a power of two from 65536 to 4194304, default
  *			65536; ditto
- *   wire		0 (default): no connection becomes a wire; 1: those
+ *   wire		0: no connection becomes a wire; 1 (default): those
  *			within the namespace; 2: also those to sockets of other
- *			namespaces of the host that have 2 as well. For now only
- *			0 is accepted
+ *			namespaces of the host that have 2 as well. Wires that
+ *			exist are not touched
  *   wire_ring		bytes, a power of two from 4096 to 4194304, default
  *			16384: of what an end of a wire sends, to begin with;
  *			of contexts made from now on
@@ -77,8 +77,7 @@ static const struct ctl_table onload_sysctls[] = {
 		      onload_sysctl_ring),
 	ONLOAD_SYSCTL(tx_ring, &onload_ring_min, &onload_tx_max,
 		      onload_sysctl_ring),
-	/* Not to be switched on yet: see Documentation/wire.rst. */
-	ONLOAD_SYSCTL(wire, SYSCTL_ZERO, SYSCTL_ZERO, proc_dointvec_minmax),
+	ONLOAD_SYSCTL(wire, SYSCTL_ZERO, SYSCTL_TWO, proc_dointvec_minmax),
 	ONLOAD_SYSCTL(wire_ring, &onload_wire_min, &onload_tx_max,
 		      onload_sysctl_ring),
 	ONLOAD_SYSCTL(wire_ring_max, &onload_wire_min, &onload_tx_max,
@@ -103,6 +102,7 @@ int onload_sysctl_init(struct net *net)
 	on->backoff_ms = 1;
 	on->rx_ring = 128 << 10;
 	on->tx_ring = 64 << 10;
+	on->wire = 1;
 	on->wire_ring = 16 << 10;
 	on->wire_ring_max = 128 << 10;
 

@@ -7,7 +7,8 @@
 #	|     client <---------------------> server     |
 #	+-----------------------------------------------+
 #
-# The same checks on plain sockets, on sockets of the family, and on plain ones under the library.
+# The same checks on plain sockets, on sockets of the family, and on plain ones under the library: by the soft VI, and
+# on wires.
 
 . "$(dirname "$0")/lib/net.sh"
 need_module
@@ -20,6 +21,9 @@ for ip in 4 6; do
 	ktap_program "inet IPv$ip" 300 "$bin/api" inet $ip
 	ktap_program "AF_ONLOAD IPv$ip" 300 "$bin/api" onload $ip
 	onload true 2>/dev/null || { ktap_skip "onload IPv$ip" "no library"; continue; }
+	run sysctl -q -w net.onload.wire=0
+	ktap_program "onload inet IPv$ip, soft VI" 300 onload "$bin/api" inet $ip
+	run sysctl -q -w net.onload.wire=1
 	ktap_program "onload inet IPv$ip" 300 onload "$bin/api" inet $ip
 	ktap_program "onload AF_ONLOAD IPv$ip" 300 onload "$bin/api" onload $ip
 done

@@ -14,5 +14,8 @@
 need_onload
 ktap_start
 ktap_program plain 120 "$bin/reuse"
-ktap_program onload 300 onload "$bin/reuse"
+ktap_program wire 300 onload "$bin/reuse"
+run sysctl -q -w net.onload.wire=0
+ktap_program "soft VI" 300 onload "$bin/reuse"
+run sysctl -q -w net.onload.wire=1
 ktap_end

@@ -47,6 +47,13 @@ calm "$((leases / 5)) leases, wires" -l $((leases / 5)) -d 1000 -r 30
 ktap_number_is "leases that were ends of wires" "$(wires)" -ge $((leases / 10))
 
 over_veth
+for ns in "$server" "$client"; do run ip netns exec "$ns" sysctl -q -w net.onload.wire=2; done
+before=$(wires)
+ktap_program "wires between namespaces" 300 onload "$bin/stream" -s "$seed" -l "$few" -d 1000 -r 30
+ktap_number_is "leases that were ends of them" $(($(wires) - before)) -ge $((few / 10))
+for ns in "$server" "$client"; do run ip netns exec "$ns" sysctl -q -w net.onload.wire=1; done
+
+over_veth
 for ns in "$server" "$client"; do
 	run ip -n "$ns" route replace 192.0.2.0/30 dev veth
 done
