@@ -97,7 +97,7 @@ else
 	fi
 	guest stock "$scale" api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
 		idle-memory.sh module.sh
-	guest stock "$scale" stream stream.sh
+	guest stock "$scale" stream stream.sh wires.sh
 	guest stock "$scale" harm kill.sh stall.sh firewall.sh events.sh rights.sh
 	# Ten times slower there, and each way through the module once is what counts.
 	if built debug; then
