@@ -59,5 +59,12 @@ run ip -n "$client" address add 2001:db8::2/64 dev veth nodad
 over_veth
 storm "IPv4"
 T_ADDR=2001:db8::1 storm "IPv6" -6
+# Both ends hostile to each other, within one namespace
+if run ip netns exec "$server" sysctl -q -w net.onload.wire=1; then
+	unset T_SERVER_NS T_CLIENT_NS T_ADDR
+	ktap_program "wires" $((seconds + 180)) ip netns exec "$server" "$bin/hostile" -s "$seed" -t $seconds -w
+else
+	ktap_skip "wires: storm" "net.onload.wire cannot be switched on"
+fi
 run onload show -n "$client" | sed 's/^/# /'
 ktap_end
