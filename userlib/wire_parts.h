@@ -24,6 +24,26 @@ static inline bool ol_wire_publish(__u64 *word, __u64 old, __u64 new)
 /* What is longer is published in pieces of that. */
 #define OL_WIRE_PIECE 4096
 
+/* It is about to be written: fetch it meanwhile. */
+static inline void ol_line_mine(const void *line)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
+#else
+	__builtin_prefetch(line, 1);
+#endif
+}
+
+/* It is about to be read elsewhere: nearer to there. */
+static inline void ol_line_yours(const void *line)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("cldemote %0" : : "m"(*(const char *)line));
+#else
+	(void)line;
+#endif
+}
+
 /*
  * Hints for a dialogue of short messages, measured by make bench-native: what
  * was sent leaves our cache for one that both ends share, and the lines of a
@@ -35,22 +55,16 @@ static inline bool ol_wire_publish(__u64 *word, __u64 old, __u64 new)
 
 static inline void ol_wire_hint(struct ol_ep *e, uint32_t pos, uint32_t n)
 {
-	e->wturn = false;
-#if defined(__x86_64__)
 	const uint8_t *ring = ol_wire_ring(e->own);
 
+	e->wturn = false;
 	if (n > OL_WIRE_HINT_MAX)
 		return;
-	__asm__ volatile("cldemote %0" : : "m"(*e->own));
+	ol_line_yours(e->own);
 	for (uint32_t i = 0; i < n; i += OL_LINE) {
-		__asm__ volatile("cldemote %0"
-				 :
-				 : "m"(ring[(pos + i) & e->wmask]));
-		__asm__ volatile("prefetchw %0"
-				 :
-				 : "m"(ring[(pos + n + i) & e->wmask]));
+		ol_line_yours(&ring[(pos + i) & e->wmask]);
+		ol_line_mine(&ring[(pos + n + i) & e->wmask]);
 	}
-#endif
 }
 
 static inline void ol_ring_put(uint8_t *ring, uint32_t mask, uint32_t pos,

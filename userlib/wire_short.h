@@ -95,6 +95,7 @@ static __always_inline ssize_t ol_wire_short_send(int fd, ol_handle h,
 		return OL_LONG;
 	if (ol_likely(e->wire != 0)) {
 		word = ol_load(&e->own->tx);
+		ol_line_mine(&e->own->tx);
 		if (ol_wire_same(e, word) &&
 		    (ol_likely(ol_wire_known(e, ONLOAD_X_POS(word)) >= len) ||
 		     ol_wire_room(e, ONLOAD_X_POS(word), len) == len)) {

@@ -77,10 +77,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+
 /* Without the library: what TCP costs is Linux's own call. */
 static ssize_t raw_send(int fd, const void *buf, size_t len)
 {
-	return syscall(SYS_sendto, fd, buf, len, MSG_NOSIGNAL, NULL, 0);
+	return syscall(SYS_sendto, fd, buf, len, SEND_FLAGS, NULL, 0);
 }
 
 static ssize_t raw_recv(int fd, void *buf, size_t len)
@@ -98,8 +100,10 @@ static void send_message(struct peer *p, const struct job *job)
 	do {
 		ssize_t n = job->way == BENCH_TCP
 				    ? raw_send(fd, data, left)
-				    : send(fd, data, left, MSG_NOSIGNAL);
+				    : send(fd, data, left, SEND_FLAGS);
 
+		if (n < 0 && errno == EAGAIN)
+			continue;
 		if (n < 0)
 			fail(p, strerror(errno));
 		data += n;
