@@ -22,7 +22,7 @@
  *   wire_ring		bytes, a power of two from 4096 to 4194304, default
  *			16384: of what an end of a wire sends, to begin with;
  *			of contexts made from now on
- *   wire_ring_max	ditto, default 131072: at most, when it was found full;
+ *   wire_ring_max	ditto, default 262144: at most, when it was found full;
  *			wire_ring is never more than this
  */
 #include <linux/log2.h>
@@ -104,7 +104,7 @@ int onload_sysctl_init(struct net *net)
 	on->tx_ring = 64 << 10;
 	on->wire = 1;
 	on->wire_ring = 16 << 10;
-	on->wire_ring_max = 128 << 10;
+	on->wire_ring_max = 256 << 10;
 
 	table = kmemdup(onload_sysctls, sizeof(onload_sysctls), GFP_KERNEL);
 	if (!table)

@@ -6,9 +6,9 @@
 #include "bench.h"
 #include "twin.h"
 
-/* net.onload.wire_ring and wire_ring_max by default: 16 and 128 KB */
+/* net.onload.wire_ring and wire_ring_max by default: 16 and 256 KB */
 #define RING_SHIFT     14
-#define RING_MAX_SHIFT 17
+#define RING_MAX_SHIFT 18
 
 #define LINE_TARGET  3.0 /* cache-line round trips in one of 64 bytes */
 #define STEPS_TARGET 400
