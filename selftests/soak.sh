@@ -49,8 +49,8 @@ while [ $SECONDS -lt $end ]; do
 	if [ $((rounds % 3)) = 0 ]; then over_lo; else over_veth; fi
 	link "$harm"
 	attempt "stream, seed $seed" 600 onload "$bin/stream" -s $seed -l 200 -b 300000 -d 1000 -r 30
-	leases=$((leases + $(sum '/^# side/ { n += $7 } END { print n + 0 }')))
-	bytes=$((bytes + $(sum '/^# side/ { n += $5 } END { print n + 0 }')))
+	leases=$((leases + $(sum '/^# side/ { n += $8 } END { print n + 0 }')))
+	bytes=$((bytes + $(sum '/^# side/ { n += $7 } END { print n + 0 }')))
 	link ''
 	attempt "kill, seed $seed" 600 onload "$bin/kill" -s $seed -n 40
 	deaths=$((deaths + $(sum '/deaths,/ { print $2 }')))
