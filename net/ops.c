@@ -349,12 +349,10 @@ static int onload_retire(struct socket *sock)
 	struct onload_retired *retired = kmalloc(sizeof(*retired), GFP_KERNEL);
 	struct sock *sk = sock->sk;
 	struct onload_flow *flow;
+	int err = -ESTALE;
 
 	if (!retired)
 		return -ENOMEM;
-	flow = onload_flow_of(sock);
-	if (flow)
-		onload_reclaim(flow, ONLOAD_R_NOT_STOCK);
 	lock_sock(sk);
 	flow = onload_flow_of(sock);
 	if (!onload_is_ours(sock)) {
@@ -363,16 +361,21 @@ static int onload_retire(struct socket *sock)
 		return 0;
 	}
 	if (flow) {
-		/* Unhashed flows are not leased. */
+		/* Unhashed flows are not leased, and until it is no segment
+		 * of a leased one may pass the gate.
+		 */
+		err = onload_reclaim_owned(flow, ONLOAD_R_NOT_STOCK);
 		onload_flow_unhash(flow);
 		onload_prot_restore(flow);
 	}
 	WRITE_ONCE(sock->ops, onload_linux_ops(sk->sk_family));
 	release_sock(sk);
-	if (flow) {
-		onload_reclaim(flow, ONLOAD_R_NOT_STOCK);
+	if (err != -ESTALE)
+		onload_wake_all(flow);
+	if (err == -ECONNABORTED)
+		tcp_abort(sk, ECONNABORTED);
+	if (flow)
 		onload_detach(flow, false);
-	}
 	retired->flow = flow;
 	call_rcu_tasks(&retired->rcu, onload_retired_free);
 	return 0;
