@@ -28,6 +28,7 @@
 #define LIFE_US	    40000
 #define MESSAGE_MAX 20000
 #define WARM	    10
+#define WARM_MAX    1000 /* ms, where a lease needs some ten */
 
 enum death { KILL, EXEC, EXIT, FAULT, UNMAP, DEATHS };
 static const char *const names[DEATHS] = { "kill", "exec", "exit", "fault",
@@ -85,6 +86,25 @@ static void *reaper(void *arg)
 	return NULL;
 }
 
+/* By turns at first: a lease needs a quiet connection, and a grace period. */
+static void warm(int fd)
+{
+	struct onload_info info = { 0 };
+	char byte = 'w';
+
+	for (int i = 0; byte == 'w'; i++) {
+		if (i >= WARM) {
+			if (!net_preloaded() || i > WARM_MAX ||
+			    (net_info(fd, &info) && info.leased))
+				byte = 'x';
+			else
+				usleep(1000);
+		}
+		net_send(fd, &byte, 1);
+		net_recv(fd, &byte, 1);
+	}
+}
+
 static _Noreturn void live(int fd, unsigned int index, struct life life)
 {
 	struct victim *v = &victims[index];
@@ -96,11 +116,7 @@ static _Noreturn void live(int fd, unsigned int index, struct life life)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
-	/* By turns at first: a lease needs a quiet connection. */
-	for (int i = 0; i < WARM; i++) {
-		net_send(fd, "w", 1);
-		net_recv(fd, buf, 1);
-	}
+	warm(fd);
 	if (life.how != KILL)
 		EXPECT(!pthread_create(&t, NULL, reaper, &life));
 	for (;; ops++) {
@@ -170,10 +186,10 @@ static void start(struct watched *w, unsigned int index, struct dice *d)
 		live(p.c, index, life);
 	}
 	close(p.c);
-	for (int i = 0; i < WARM; i++) {
+	do {
 		net_recv(p.s, &byte, 1);
 		net_send(p.s, &byte, 1);
-	}
+	} while (byte == 'w');
 	w->end_ms = net_ms() + life.us / 1000;
 }
 
