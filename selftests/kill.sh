@@ -24,5 +24,5 @@ ktap_program veth 600 onload "$bin/kill" -s "$seed" -n "$deaths"
 over_lo
 ktap_program lo 600 onload "$bin/kill" -s "$seed" -n $((deaths / 4))
 over_wire
-ktap_program wire 600 onload "$bin/kill" -s "$seed" -n $((deaths / 2)) -w $((deaths / 5))
+ktap_program wire 600 onload "$bin/kill" -s "$seed" -n $((deaths / 2)) -w $((deaths / 20))
 ktap_end
