@@ -84,11 +84,6 @@ if [ -n "${CHECK_ONLY:-}" ]; then
 		guest "$kernel" "$scale" only $CHECK_ONLY
 	fi
 else
-	# It needs minutes, and guests leave a processor idle now and then; it never takes one from them.
-	nice -n 19 scripts/debug-kernel.sh build debug >/dev/null 2>&1 &
-	builder=$!
-	trap 'kill $builder 2>/dev/null' EXIT
-	trap 'exit 1' INT TERM
 	show native native '' make -s -C selftests/native check
 	show model model '' selftests/model.sh
 	if make -s fuzz >"$out/fuzz.log" 2>&1; then
