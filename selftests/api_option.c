@@ -245,7 +245,7 @@ static void disconnect(void)
 	char byte;
 
 	EXPECT(!connect(p.c, &none, sizeof(none)));
-	EXPECT(net_readable(p.s, 5000));
+	EXPECT(net_readable(p.s, 20000));
 	EXPECT(recv(p.s, &byte, 1, 0) <= 0);
 	EXPECT_ERR(send(p.c, "x", 1, MSG_NOSIGNAL), ECONNRESET);
 	EXPECT_ERR(send(p.c, "x", 1, MSG_NOSIGNAL), EPIPE);
