@@ -50,47 +50,13 @@ static void exec_writes(void)
 	net_expect_eof(p.s);
 }
 
-static int receive_fd(int channel)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	int fd;
-
-	EXPECT_EQ(recvmsg(channel, &msg, 0), 1);
-	EXPECT(CMSG_FIRSTHDR(&msg) &&
-	       CMSG_FIRSTHDR(&msg)->cmsg_type == SCM_RIGHTS);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
-static void pass_fd(int channel, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	EXPECT_EQ(sendmsg(channel, &msg, 0), 1);
-}
-
 static int echo_passed(void *arg)
 {
 	int *channel = arg, fd;
 	char buf[4];
 
 	close(channel[0]);
-	fd = receive_fd(channel[1]);
+	fd = net_take_fd(channel[1]);
 	net_recv(fd, buf, 4);
 	net_send(fd, buf, 4);
 	close(fd);
@@ -108,7 +74,7 @@ static void pass_rights(void)
 	pid = check_fork(echo_passed, channel);
 	p = net_warm_pair();
 	net_send(p.c, "back", 4);
-	pass_fd(channel[0], p.s);
+	net_pass_fd(channel[0], p.s);
 	check_wait(pid);
 	net_recv(p.c, buf, 4);
 	EXPECT(!memcmp(buf, "back", 4));
@@ -125,9 +91,9 @@ static void pass_in_flight(void)
 
 	EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
 	net_send(p.c, "early", 5);
-	pass_fd(channel[0], p.s);
+	net_pass_fd(channel[0], p.s);
 	close(p.s);
-	p.s = receive_fd(channel[1]);
+	p.s = net_take_fd(channel[1]);
 	net_recv(p.s, buf, 5);
 	EXPECT(!memcmp(buf, "early", 5));
 	net_exchange(p.c, p.s);

@@ -221,37 +221,6 @@ static void memory_cgroup(void)
 	expect_plain(p[i - 1]);
 }
 
-static void send_fd(int channel, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-
-	CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
-	CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
-	CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &fd, sizeof(fd));
-	EXPECT_EQ(sendmsg(channel, &msg, 0), 1);
-}
-
-static int receive_fd(int channel)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	int fd;
-
-	EXPECT_EQ(recvmsg(channel, &msg, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 struct passed {
 	int channel[2];
 	struct onload_context ctx;
@@ -261,7 +230,7 @@ struct passed {
 static int passed_context(void *arg)
 {
 	struct passed *s = arg;
-	int ctx = receive_fd(s->channel[1]), fd = receive_fd(s->channel[1]);
+	int ctx = net_take_fd(s->channel[1]), fd = net_take_fd(s->channel[1]);
 	uint64_t wire = s->ctx.nslots * s->ctx.wire_stride;
 	struct onload_lease l;
 
@@ -288,8 +257,8 @@ static void context_passed(void)
 	EXPECT(!abi_get(p.c, ONLOAD_CONTEXT, &s.ctx, sizeof(s.ctx)));
 	EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, s.channel));
 	pid = check_fork(passed_context, &s);
-	send_fd(s.channel[0], s.ctx.fd);
-	send_fd(s.channel[0], p.c);
+	net_pass_fd(s.channel[0], s.ctx.fd);
+	net_pass_fd(s.channel[0], p.c);
 	check_wait(pid);
 	/* The owner still can. */
 	EXPECT(mmap(NULL, s.ctx.map_size, PROT_READ | PROT_WRITE, MAP_SHARED,

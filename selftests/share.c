@@ -70,37 +70,12 @@ static int play_second(void *arg)
 	return CHECK_PASS;
 }
 
-static void send_fd(int channel, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-
-	CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
-	CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
-	CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &fd, sizeof(fd));
-	EXPECT_EQ(sendmsg(channel, &msg, 0), 1);
-}
-
 static int play_second_passed(void *arg)
 {
 	struct team *t = arg;
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	int fd;
 
 	t->me = 1;
-	EXPECT_EQ(recvmsg(t->baton[1], &msg, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	play(t, fd);
+	play(t, net_take_fd(t->baton[1]));
 	return CHECK_PASS;
 }
 
@@ -160,7 +135,7 @@ static void team_play(bool read, bool passed)
 	t.p = net_warm_pair();
 	far = check_fork(read ? far_writer : far_reader, &t);
 	if (passed)
-		send_fd(t.baton[0], t.p.c);
+		net_pass_fd(t.baton[0], t.p.c);
 	else
 		second = check_fork(play_second, &t);
 	close(t.p.s);

@@ -236,6 +236,40 @@ bool net_readable(int fd, int ms)
 	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
 }
 
+void net_pass_fd(int channel, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	EXPECT_EQ(sendmsg(channel, &msg, 0), 1);
+}
+
+int net_take_fd(int channel)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int fd;
+
+	EXPECT_EQ(recvmsg(channel, &msg, 0), 1);
+	EXPECT(CMSG_FIRSTHDR(&msg) &&
+	       CMSG_FIRSTHDR(&msg)->cmsg_type == SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
 uint64_t net_ms(void)
 {
 	struct timespec ts;

@@ -52,6 +52,10 @@ void net_expect_eof(int fd);
 void net_nonblock(int fd);
 bool net_readable(int fd, int ms);
 
+/* A descriptor through a local socket: SCM_RIGHTS */
+void net_pass_fd(int channel, int fd);
+int net_take_fd(int channel);
+
 uint64_t net_ms(void);
 
 #endif
