@@ -400,7 +400,7 @@ static void print_result(struct out *out, const struct options *o,
 		out_f64(out, "min", "  %10.0f", r[m].min);
 		out_f64(out, "p50", " %10.0f", r[m].p50);
 		out_f64(out, "mean", " %10.0f", r[m].mean);
-		if (!o->icount)
+		if (!o->icount && o->test != BENCH_LEASE)
 			out_f64(out, "mbytes_per_s", NULL,
 				1000 * size / r[m].mean);
 		out_end(out, '}');
