@@ -131,13 +131,18 @@ struct frame {
 	};
 } __attribute__((packed));
 
+static bool ours(const struct storm *s, uint16_t port)
+{
+	return atomic_load(&s->tally->ours[ntohs(port)]);
+}
+
 /* Neither of the kernel's own (ARP, neighbours, multicast) nor of us */
 static bool frame_alien(const struct storm *s, const struct frame *f,
 			size_t len)
 {
 	uint16_t here = ((const struct sockaddr_in *)&s->at.sa)->sin_port;
 	uint16_t witness = htons(atomic_load(&s->tally->witness));
-	uint16_t from, to, other;
+	uint16_t from, to;
 
 	switch (ntohs(f->eth.h_proto)) {
 	case ETH_P_ARP:
@@ -162,10 +167,9 @@ static bool frame_alien(const struct storm *s, const struct frame *f,
 	default:
 		return true;
 	}
-	if (from != here && to != here && from != witness && to != witness)
-		return true;
-	other = from == here || from == witness ? to : from;
-	return !atomic_load(&s->tally->ours[ntohs(other)]);
+	/* A client's port may have a server's number, in the other namespace. */
+	return !((to == here || to == witness) && ours(s, from)) &&
+	       !((from == here || from == witness) && ours(s, to));
 }
 
 static bool addresses_alien(const struct storm *s, const struct frame *f)
