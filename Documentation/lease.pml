@@ -6,7 +6,7 @@
  *   OWN    who owns the flow, and what becomes of its bytes: two threads of
  *          the library, one in raw system calls, the gate, a timer that
  *          reclaims at any step, leases again, death at any step.
- *          net/lease.c, import.c, record.c, userlib/lease.c, io.c
+ *          net/lease.c, import.c, record.c, userlib/lease.c, recv.c, send.c
  *   SLOT   one slot that two flows use one after the other: a late writer,
  *          close by another thread, munmap at any step, the work queue.
  *          net/context.c, flow.c, userlib/fd.c, lease.c

@@ -11,7 +11,7 @@
  *          net/wire.c, import.c, gate.c, userlib/wire.c, lease.c
  *   SLEEP  who sleeps on a wire is woken: for bytes, for room, with poll by
  *          edge, when it ends.
- *          net/wire_wait.c, wire.c, userlib/wire.c, io.c
+ *          net/wire_wait.c, wire.c, userlib/wire.c, recv.c, send.c
  *
  * Deliberate bugs, each of which must be found: -DBUG_..., listed in
  * selftests/model.sh. spin knows sequential consistency only.

@@ -2,7 +2,7 @@
 /*
  * The short way: one buffer, on a leased socket, where nothing is out of the
  * ordinary. What is not that, or becomes it on the way, has changed nothing
- * here, and io.c does it at length.
+ * here, and recv.c or send.c does it at length.
  */
 #include <errno.h>
 
@@ -120,7 +120,7 @@ ssize_t ol_short_send(int fd, ol_handle h, const void *buf, size_t len)
 	e = enter(h, &t);
 	if (ol_unlikely(!e))
 		return OL_LONG;
-	/* Whether this would have carried an acknowledgement is for io.c. */
+	/* Whether this would have carried an acknowledgement is for send.c. */
 	if (ol_likely(!e->quick_ms)) {
 		rings = ol_lease_rings(e);
 		sent = ol_tcp_short_send(t.cur, t.st, &e->c, &rings, t.prod,

@@ -7,7 +7,7 @@
 
 #include "fd.h"
 
-/* Nothing happened: io.c does it. */
+/* Nothing happened: recv.c or send.c does it. */
 #define OL_LONG (-2)
 
 /*

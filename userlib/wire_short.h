@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The short way over a wire: one buffer, and bytes or room are there. What is
- * not like that has changed nothing here, and wire.c and io.c do it at length.
- * In line, because what a message costs is mostly registers that are saved
- * for calls.
+ * not like that has changed nothing here, and wire.c with recv.c or send.c does
+ * it at length. In line, because what a message costs is mostly registers that
+ * are saved for calls.
  */
 #ifndef OL_WIRE_SHORT_H
 #define OL_WIRE_SHORT_H
