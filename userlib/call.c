@@ -3,25 +3,40 @@
 
 #include "call.h"
 
-enum ol_step ol_call_wait(struct ol_call *call, int *err)
+/* Its time runs from the first wait on. */
+static void set_end(struct ol_call *call)
 {
-	int ret;
-
 	if (!call->until)
 		call->until = call->limit
 				      ? ol_wait_clock() + (uint64_t)call->limit
 				      : OL_FOREVER;
-	if (ol_wait_spin(&call->wait))
-		return OL_STEP_AGAIN;
+}
+
+enum ol_step ol_call_sleep(struct ol_call *call, int *err)
+{
+	int ret;
+
+	set_end(call);
 	ret = ol_wait_sleep(&call->wait, call->fd, call->events, call->until);
 	if (ret == 0)
 		return OL_STEP_AGAIN;
-	if (ret == -ETIMEDOUT || ret == -EINTR) {
-		*err = ret == -EINTR ? EINTR : EAGAIN;
-		return OL_STEP_DONE;
-	}
-	return ol_lease_moving(call->wait.slot) ? OL_STEP_AGAIN
-						: OL_STEP_KERNEL;
+	if (ret != -ETIMEDOUT && ret != -EINTR)
+		return OL_STEP_KERNEL;
+	*err = ret == -EINTR ? EINTR : EAGAIN;
+	return OL_STEP_DONE;
+}
+
+enum ol_step ol_call_wait(struct ol_call *call, int *err)
+{
+	enum ol_step step;
+
+	set_end(call);
+	if (ol_wait_spin(&call->wait))
+		return OL_STEP_AGAIN;
+	step = ol_call_sleep(call, err);
+	if (step == OL_STEP_KERNEL && ol_lease_moving(call->wait.slot))
+		step = OL_STEP_AGAIN;
+	return step;
 }
 
 bool ol_call_error(int fd, short mask)

@@ -143,6 +143,9 @@ static inline enum ol_step ol_call_gone(const struct ol_ep *e)
  * Sleeps without the lock. OL_STEP_AGAIN; OL_STEP_KERNEL; or OL_STEP_DONE when
  * time is up or a signal came, with *err.
  */
+enum ol_step ol_call_sleep(struct ol_call *call, int *err);
+
+/* The same, after spinning; and KERNEL only if that has the path for good. */
 enum ol_step ol_call_wait(struct ol_call *call, int *err);
 
 /*

@@ -191,8 +191,8 @@ static bool recv_meanwhile(ol_handle h, struct ol_call *call, int *err)
 	struct msghdr msg = { .msg_iov = (struct iovec *)call->iov,
 			      .msg_iovlen = call->iovlen };
 	struct ol_ep *e = ol_ep_of(h);
+	enum ol_step step;
 	ssize_t n;
-	int ret;
 
 	if (ol_load(&e->reason) != ONLOAD_R_WIRE)
 		return false;
@@ -216,16 +216,10 @@ static bool recv_meanwhile(ol_handle h, struct ol_call *call, int *err)
 		call->over = true;
 		return true;
 	}
-	if (!call->until)
-		call->until = call->limit
-				      ? ol_wait_clock() + (uint64_t)call->limit
-				      : OL_FOREVER;
-	ret = ol_wait_sleep(&call->wait, call->fd, ONLOAD_WAIT_IN, call->until);
-	if (ret == -ETIMEDOUT || ret == -EINTR) {
-		*err = ret == -EINTR ? EINTR : EAGAIN;
-		call->over = true;
-	}
-	return ret == 0 || call->over;
+	call->events = ONLOAD_WAIT_IN;
+	step = ol_call_sleep(call, err);
+	call->over = step == OL_STEP_DONE;
+	return step != OL_STEP_KERNEL;
 }
 
 bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
