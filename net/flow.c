@@ -267,6 +267,24 @@ static void onload_flow_abort(struct work_struct *work)
 }
 
 /**
+ * onload_flow_claim() - from Linux to user level, unless a thread is inside
+ * @flow: locked, KERNEL
+ * @owner: ONLOAD_LEASED or ONLOAD_WIRED
+ *
+ * Return: false if one is: nothing has happened.
+ */
+bool onload_flow_claim(struct onload_flow *flow, enum onload_owner owner)
+{
+	WRITE_ONCE(flow->owner, owner);
+	/* Pairs with onload_enter(): it sees the lease, or we see it. */
+	smp_mb();
+	if (!atomic_read(&flow->in_kernel))
+		return true;
+	WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
+	return false;
+}
+
+/**
  * onload_flow_because() - set the reason that queued work is to give
  * @flow: any
  * @why: the reason, or ONLOAD_R_NONE at the beginning of a lease

@@ -243,6 +243,7 @@ struct onload_flow *onload_flow_lookup(struct net *net,
 struct onload_flow *onload_flow_get_sk(struct sock *sk);
 struct onload_flow *onload_flow_peer(const struct onload_flow *flow);
 void onload_flow_put(struct onload_flow *flow);
+bool onload_flow_claim(struct onload_flow *flow, enum onload_owner owner);
 void onload_flow_because(struct onload_flow *flow, enum onload_reason why);
 void onload_flow_queue(struct onload_flow *flow, enum onload_reason why);
 void onload_flow_queue_device(const struct net_device *dev);

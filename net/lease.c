@@ -148,11 +148,7 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 		spin_unlock_bh(&flow->lock);
 		return ONLOAD_R_BUSY;
 	}
-	WRITE_ONCE(flow->owner, ONLOAD_LEASED);
-	/* Pairs with onload_enter(): it sees the lease, or we see it. */
-	smp_mb();
-	if (atomic_read(&flow->in_kernel)) {
-		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
+	if (!onload_flow_claim(flow, ONLOAD_LEASED)) {
 		spin_unlock_bh(&flow->lock);
 		return ONLOAD_R_BUSY;
 	}
@@ -174,21 +170,31 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	return ONLOAD_R_NONE;
 }
 
+/**
+ * onload_backing_off() - is it too soon after the last reclaim?
+ * @flow: socket locked, or its spinlock held and nobody the owner
+ *
+ * Return: true if there shall be no lease yet.
+ */
+bool onload_backing_off(const struct onload_flow *flow)
+{
+	return READ_ONCE(onload_net(flow->net)->backoff_ms) &&
+	       time_before(jiffies, flow->next_lease);
+}
+
 /* A lease by whichever path. Socket locked. Returns 0 or a reason. */
 static enum onload_reason onload_grant(struct onload_flow *flow,
 				       struct onload_ctx *ctx, u32 flags,
 				       int *err)
 {
-	struct onload_net *on = onload_net(flow->net);
 	enum onload_reason why;
 
-	if (!READ_ONCE(on->lease))
+	if (!READ_ONCE(onload_net(flow->net)->lease))
 		return ONLOAD_R_DISABLED;
 	onload_prot_set(flow);
 	/* Even if the answer is no: a later request finds that it fits. */
 	onload_export_clamp(flow, ctx->rx_size / 2);
-	if (READ_ONCE(on->backoff_ms) &&
-	    time_before(jiffies, flow->next_lease))
+	if (onload_backing_off(flow))
 		return ONLOAD_R_BACKOFF;
 	WRITE_ONCE(flow->holder, task_tgid_nr(current));
 	/* If a mapping ends now, its end still finds the flow attached. */
@@ -249,15 +255,8 @@ static int onload_refused(struct onload_flow *flow, struct onload_lease *req,
 static void onload_part(struct onload_flow *flow, bool give_back)
 {
 	struct onload_ctx *ctx = flow->ctx;
-	bool put;
+	bool put = onload_unwatch(ctx, flow);
 
-	spin_lock_bh(&ctx->lock);
-	put = flow->watched;
-	if (put) {
-		list_del_init(&flow->watch_node);
-		flow->watched = false;
-	}
-	spin_unlock_bh(&ctx->lock);
 	flow->ctx = NULL;
 	WRITE_ONCE(flow->mm, NULL);
 	flow->slot = NULL;
@@ -421,11 +420,11 @@ static int onload_take(struct onload_flow *flow, enum onload_reason why)
  *
  * On return Linux owns the flow, with every byte for which user level's
  * send() returned and none that its recv() returned. After release_sock() the
- * caller owes an onload_wake_all().
+ * caller owes an onload_reclaimed().
  *
  * Context: may sleep, socket locked.
  * Return: 0, -ESTALE if it was not leased, -ECONNABORTED if the shared state
- * was nonsense: the caller owes a tcp_abort().
+ * was nonsense: the connection is to be reset.
  */
 int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why)
 {
@@ -447,6 +446,21 @@ int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why)
 }
 
 /**
+ * onload_reclaimed() - what is owed after onload_reclaim_owned()
+ * @flow: its socket has been released
+ * @err: what that returned
+ *
+ * Context: may sleep, socket not locked.
+ */
+void onload_reclaimed(struct onload_flow *flow, int err)
+{
+	if (err != -ESTALE)
+		onload_wake_all(flow);
+	if (err == -ECONNABORTED)
+		tcp_abort(flow->sk, ECONNABORTED);
+}
+
+/**
  * onload_reclaim() - take the lease back
  * @flow: any; nothing happens unless it is leased
  * @why: reason to record
@@ -463,10 +477,7 @@ int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 	lock_sock(sk);
 	err = onload_reclaim_owned(flow, why);
 	release_sock(sk);
-	if (err != -ESTALE)
-		onload_wake_all(flow);
-	if (err == -ECONNABORTED)
-		tcp_abort(sk, ECONNABORTED);
+	onload_reclaimed(flow, err);
 	return err;
 }
 

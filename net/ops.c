@@ -370,12 +370,10 @@ static int onload_retire(struct socket *sock)
 	}
 	WRITE_ONCE(sock->ops, onload_linux_ops(sk->sk_family));
 	release_sock(sk);
-	if (err != -ESTALE)
-		onload_wake_all(flow);
-	if (err == -ECONNABORTED)
-		tcp_abort(sk, ECONNABORTED);
-	if (flow)
+	if (flow) {
+		onload_reclaimed(flow, err);
 		onload_detach(flow, false);
+	}
 	retired->flow = flow;
 	call_rcu_tasks(&retired->rcu, onload_retired_free);
 	return 0;

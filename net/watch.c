@@ -187,11 +187,25 @@ static enum onload_reason onload_watch_wire(struct onload_flow *flow,
 	return ONLOAD_R_NONE;
 }
 
-/* Off the list; flow and context locked */
-static void onload_unwatch(struct onload_flow *flow)
+/**
+ * onload_unwatch() - take a flow off its context's list
+ * @ctx: the context
+ * @flow: locked, or its socket
+ *
+ * Return: whether it was on it: the caller has the list's reference.
+ */
+bool onload_unwatch(struct onload_ctx *ctx, struct onload_flow *flow)
 {
-	list_del_init(&flow->watch_node);
-	flow->watched = false;
+	bool was;
+
+	spin_lock_bh(&ctx->lock);
+	was = flow->watched;
+	if (was) {
+		list_del_init(&flow->watch_node);
+		flow->watched = false;
+	}
+	spin_unlock_bh(&ctx->lock);
+	return was;
 }
 
 static void onload_watch_one(struct onload_ctx *ctx, struct onload_flow *flow,
@@ -206,13 +220,8 @@ static void onload_watch_one(struct onload_ctx *ctx, struct onload_flow *flow,
 		why = onload_overdue(flow, &delay);
 	else if (flow->owner == ONLOAD_WIRED && flow->ctx == ctx)
 		why = onload_watch_wire(flow, &delay);
-	if (!delay && !why) {
-		spin_lock(&ctx->lock);
-		put = flow->watched;
-		if (put)
-			onload_unwatch(flow);
-		spin_unlock(&ctx->lock);
-	}
+	if (!delay && !why)
+		put = onload_unwatch(ctx, flow);
 	spin_unlock_bh(&flow->lock);
 
 	if (why)

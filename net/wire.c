@@ -162,16 +162,12 @@ static bool onload_wire_orphan(const struct onload_flow *flow)
 /* May the other end be leased now? Its socket's spinlock held, not owned. */
 static bool onload_wire_willing(struct onload_flow *peer)
 {
-	const struct onload_net *on = onload_net(peer->net);
-
 	if (peer->owner == ONLOAD_LEASED)
 		onload_flow_queue(peer, ONLOAD_R_WIRE);
 	if (peer->owner != ONLOAD_KERNEL || !peer->hashed ||
 	    !peer->wire_speaks || !READ_ONCE(peer->wire_willing) ||
 	    !peer->ctx || onload_wire_orphan(peer) || !peer->region ||
-	    onload_region_shared(peer->region))
-		return false;
-	if (READ_ONCE(on->backoff_ms) && time_before(jiffies, peer->next_lease))
+	    onload_region_shared(peer->region) || onload_backing_off(peer))
 		return false;
 	return !onload_export_check_wire(peer);
 }
@@ -251,14 +247,9 @@ static bool onload_wire_own(struct onload_wire *wire, int side)
 	spin_lock_bh(&flow->lock);
 	flow->wire = wire;
 	flow->wire_side = side;
-	WRITE_ONCE(flow->owner, ONLOAD_WIRED);
-	/* Pairs with onload_enter(): it sees the lease, or we see it. */
-	smp_mb();
-	ok = !atomic_read(&flow->in_kernel);
-	if (!ok) {
-		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
+	ok = onload_flow_claim(flow, ONLOAD_WIRED);
+	if (!ok)
 		flow->wire = NULL;
-	}
 	spin_unlock_bh(&flow->lock);
 	return ok;
 }
