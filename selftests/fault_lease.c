@@ -264,7 +264,8 @@ void fault_reclaims(void)
 }
 
 /* close() with bytes unsent: they arrive, then the end. But tcp_send_fin() of
- * Linux gives up when one of the two parts of its own skb is refused.
+ * Linux gives up when one of the two parts of its own skb is refused, or the
+ * page that a slab needs for one.
  */
 static unsigned int one_close(unsigned int n)
 {
@@ -279,7 +280,7 @@ static unsigned int one_close(unsigned int n)
 	left = UNDER_FAULT(n, ret, close(s.p.c));
 	EXPECT(!ret);
 	expect_bytes(s.p.s, s.to_server, SEED + 1);
-	if (left || net_readable(s.p.s, 1000))
+	if (left || net_readable(s.p.s, 3000))
 		net_expect_eof(s.p.s);
 	else
 		fins_lost++;
@@ -291,7 +292,7 @@ void fault_closes(void)
 {
 	fault_sweep(one_close);
 	check_note("Linux lost %u FINs", fins_lost);
-	EXPECT(fins_lost <= 2);
+	EXPECT(fins_lost <= 4);
 }
 
 /* The lease is not given back but taken, by the watch: in a kworker, which is
