@@ -14,12 +14,15 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 out=$top/build/check
 scale=${CHECK_SCALE:-1}
+only=${CHECK_ONLY:-}
+kernel=${CHECK_KERNEL:-stock}
 passed=0 failed=0 skipped=0
 declare -A results # by part: native, or the guest's kernel
 declare -A totals  # what tests count besides results, in lines "# total: NUMBER WHAT"
 started=$SECONDS
 
 mkdir -p "$out" && cd "$top" || exit 1
+rm -f "$out"/*.log "$out"/*.rc
 
 # A failure that no result line told of
 broken() {
@@ -30,13 +33,29 @@ broken() {
 # total NUMBER WHAT
 total() { totals[$2]=$((${totals[$2]:-0} + $1)); }
 
-# show PART NAME INDENT COMMAND...: its output here and in a file, its results added
-show() {
-	local part=$1 name=$2 indent=$3 rc p f s number what
-	shift 3
+# run NAME COMMAND...: output here and in a file
+run() {
+	local name=$1
+	shift
 	echo "# $name: $*"
 	"$@" 2>&1 | tee "$out/$name.log"
-	rc=${PIPESTATUS[0]}
+	echo "${PIPESTATUS[0]}" >"$out/$name.rc"
+}
+
+# beside NAME COMMAND...: output in a file, and here when it is over: others run at the same time
+beside() {
+	local name=$1
+	run "$@" >"$out/$name.all"
+	cat "$out/$name.all"
+}
+
+# count PART NAME INDENT: the results that it printed
+count() {
+	local part=$1 name=$2 indent=$3 rc p f s number what
+	if ! read -r rc <"$out/$name.rc"; then
+		broken "$name: did not run"
+		return
+	fi 2>/dev/null
 	read -r p f s < <(awk -v ok="^${indent}ok " -v bad="^${indent}not ok " '
 		$0 ~ bad { f++ }
 		$0 ~ ok { if (/# SKIP/) s++; else p++ }
@@ -60,7 +79,7 @@ show() {
 guest() {
 	local kernel=$1 scale=$2 name=$3
 	shift 3
-	VM_LOG=$out/$name.dmesg show "$kernel" "$name" '  ' \
+	VM_LOG=$out/$name.dmesg run "$name" \
 		selftests/vm/run --smp 2 --timeout 2400 --kernel "$kernel" -- \
 		make -s -C selftests run_tests T_SCALE="$scale" TESTS="$*"
 }
@@ -68,43 +87,57 @@ guest() {
 # Built once for each version of the distribution's source and of the configuration
 built() {
 	local began=$SECONDS
-	scripts/debug-kernel.sh build "$1" >"$out/$1-kernel.log" 2>&1 || {
-		sed 's/^/# /' "$out/$1-kernel.log"
-		broken "no $1 kernel"
+	scripts/debug-kernel.sh build "$1" >"$out/$1-kernel" 2>&1 || {
+		sed 's/^/# /' "$out/$1-kernel"
 		return 1
 	}
 	echo "# $1 kernel: $((SECONDS - began)) s"
 }
 
+fuzz() {
+	local executions
+	make -s fuzz >"$out/fuzz" 2>&1 || {
+		tail -n 30 "$out/fuzz" | sed 's/^/# /'
+		echo "not ok fuzz"
+		return 1
+	}
+	executions=$(awk '/number_of_executed_units/ { n += $2 } END { print n + 0 }' "$out/fuzz")
+	echo "ok fuzz"
+	echo "# total: $executions fuzz executions"
+}
+
+native() {
+	beside native make -s -C selftests/native check
+	beside fuzz fuzz
+}
+
 make -s -C selftests all || broken "selftests do not build"
 
-kernel=${CHECK_KERNEL:-stock}
-if [ -n "${CHECK_ONLY:-}" ]; then
+if [ -n "$only" ]; then
 	if [ "$kernel" = stock ] || built "$kernel"; then
-		guest "$kernel" "$scale" only $CHECK_ONLY
+		guest "$kernel" "$scale" only $only
 	fi
+	count "$kernel" only '  '
 else
-	show native native '' make -s -C selftests/native check
-	show model model '' selftests/model.sh
-	if make -s fuzz >"$out/fuzz.log" 2>&1; then
-		executions=$(awk '/number_of_executed_units/ { n += $2 } END { print n + 0 }' "$out/fuzz.log")
-		echo "ok fuzz: $executions executions"
-		total "$executions" "fuzz executions"
-		passed=$((passed + 1)) results[native]=$((${results[native]:-0} + 1))
-	else
-		tail -n 30 "$out/fuzz.log" | sed 's/^/# /'
-		broken "fuzz"
-	fi
+	# What is compiled and computed goes together. Guests want to be punctual: one after the other.
+	native &
+	beside model selftests/model.sh &
+	built debug && debug=1
+	wait
 	guest stock "$scale" api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
 		idle-memory.sh module.sh install.sh
 	guest stock "$scale" stream stream.sh wires.sh
 	guest stock "$scale" harm kill.sh stall.sh firewall.sh events.sh rights.sh
 	# Ten times slower there, and each way through the module once is what counts.
-	if built debug; then
-		guest debug $((50 * scale)) debug \
-			kunit.sh api.sh badinput.sh hostile.sh events.sh reuse.sh kill.sh stream.sh \
-			module.sh fault.sh
-	fi
+	[ -z "${debug:-}" ] || guest debug $((50 * scale)) debug kunit.sh api.sh badinput.sh hostile.sh events.sh \
+		reuse.sh kill.sh stream.sh module.sh fault.sh
+	count native native ''
+	count native fuzz ''
+	count model model ''
+	for name in api stream harm; do
+		count stock $name '  '
+	done
+	count debug debug '  '
 fi
 
 for what in "${!totals[@]}"; do
