@@ -17,7 +17,7 @@
 #
 #   T_ONLY=name	only that attack, and no storm
 #   STORM_SEED	default: random
-#   STORM_SECONDS	of each storm; default 15
+#   STORM_SECONDS	of each storm; default 5
 
 . "$(dirname "$0")/lib/net.sh"
 need_root
@@ -50,7 +50,7 @@ storm() {
 	done
 }
 seed=${STORM_SEED:-$RANDOM}
-seconds=${STORM_SECONDS:-$((15 / ${T_SCALE:-1} + 3))}
+seconds=${STORM_SECONDS:-$((5 / ${T_SCALE:-1} + 3))}
 for ns in "$server" "$client"; do
 	run ip netns exec "$ns" sysctl -q -w net.onload.lease_term_ms=20
 done

@@ -110,7 +110,7 @@ go_and_come() {
 	} 2>/dev/null
 	insert
 }
-for ((i = $((20 / ${T_SCALE:-1} + 3)); i > 0; i--)); do
+for ((i = $((10 / ${T_SCALE:-1} + 3)); i > 0; i--)); do
 	go_and_come $((SECONDS + 60)) || break
 done
 ktap_number_is "namespaces, processes and the module went while a lease lived" $i -eq 0
