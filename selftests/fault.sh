@@ -133,8 +133,8 @@ knob failslab/verbose 0
 knob failslab/ignore-gfp-wait Y
 knob failslab/times 1000000
 knob failslab/probability 1
-ktap_program "packets without memory, plain" 300 "$bin/stream" -b 1000000
-ktap_program "packets without memory" 600 onload "$bin/stream" -l $((2000 / ${T_SCALE:-1})) -d 1000
+ktap_program "packets without memory, plain" 300 "$bin/stream" -b 400000
+ktap_program "packets without memory" 600 onload "$bin/stream" -b 400000 -l $((2000 / ${T_SCALE:-1})) -d 1000
 left=$(cat $debugfs/failslab/times)
 ktap_note "$((1000000 - left)) faults injected at random"
 ktap_number_is "faults at random" $((1000000 - left)) -gt 0

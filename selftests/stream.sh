@@ -20,6 +20,7 @@ ktap_start
 
 leases=$((10000 / ${T_SCALE:-1}))
 few=$((500 / ${T_SCALE:-1}))
+bytes=$((1000000 / ${T_SCALE:-1} + 200000)) # each way, at least
 seed=${T_SEED:-$RANDOM}
 
 net_up net.onload.backoff_ms=0
@@ -33,12 +34,12 @@ calm() {
 	local name=$1 before
 	shift
 	before=$(timeouts)
-	ktap_program "$name" 1200 onload "$bin/stream" -s "$seed" "$@"
+	ktap_program "$name" 1200 onload "$bin/stream" -s "$seed" -b $bytes "$@"
 	ktap_number_is "$name: retransmission time-outs" $(($(timeouts) - before)) -eq 0
 }
 
 over_veth
-ktap_program "plain, veth" 120 "$bin/stream" -s "$seed" -b 1000000
+ktap_program "plain, veth" 120 "$bin/stream" -s "$seed" -b $bytes
 calm "$leases leases, veth" -l "$leases" -d 1000 -r 30
 over_lo
 calm "$((leases / 5)) leases, lo" -l $((leases / 5)) -d 1000 -r 30
@@ -49,7 +50,7 @@ ktap_number_is "leases that were ends of wires" "$(wires)" -ge $((leases / 10))
 over_veth
 for ns in "$server" "$client"; do run ip netns exec "$ns" sysctl -q -w net.onload.wire=2; done
 before=$(wires)
-ktap_program "wires between namespaces" 300 onload "$bin/stream" -s "$seed" -l "$few" -d 1000 -r 30
+ktap_program "wires between namespaces" 300 onload "$bin/stream" -s "$seed" -b $bytes -l "$few" -d 1000 -r 30
 ktap_number_is "leases that were ends of them" $(($(wires) - before)) -ge $((few / 10))
 for ns in "$server" "$client"; do run ip netns exec "$ns" sysctl -q -w net.onload.wire=1; done
 
@@ -65,6 +66,6 @@ for harm in 'loss 1%' 'delay 1ms reorder 25% 50%' 'duplicate 5%'; do
 		ktap_skip "netem" "no sch_netem"
 		break
 	fi
-	ktap_program "$few leases, $harm" 300 onload "$bin/stream" -s "$seed" -l "$few" -d 1000
+	ktap_program "$few leases, $harm" 300 onload "$bin/stream" -s "$seed" -b $bytes -l "$few" -d 1000
 done
 ktap_end
