@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Takes out of a kernel log those reports of KCSAN in which neither access is made by our module's code, in a function
-# of its own or in what that calls, such as memcpy(). Linux's own races are not ours to judge; how many there were is
-# said at the end.
+# of its own or in a copy that it calls for. Linux's own races are not ours to judge; how many there were is said at the
+# end.
 
 # From one line of "=" to the next
 /^(\[ *[0-9.]+\] )?=+$/ {
@@ -37,13 +37,15 @@
 
 # Each access begins a stack; the two innermost frames tell whose it is.
 /(read|write|assert|reordered).* to 0x.* (of|by) / {
-	depth = 0
+	depth = copies = 0
 	next
 }
 
 /\+0x[0-9a-f]+\/0x/ {
-	if (++depth <= 2 && /\[af_onload\]/)
+	depth++
+	if (/\[af_onload\]/ && (depth == 1 || (depth == 2 && copies)))
 		ours = 1
+	copies = / _*(mem(cpy|move|set|cmp)|copy_(to|from)_user|_copy_(to|from)_user)\+0x/
 }
 
 END {
