@@ -96,7 +96,7 @@ static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
 			onload_flow_queue(flow, ONLOAD_R_RXFULL);
 		goto drop;
 	}
-	flow->heard = jiffies;
+	WRITE_ONCE(flow->heard, jiffies);
 	/* What may be acknowledged; a peer that goes beyond gets no further. */
 	if (before(flow->rx_seq, seq + len) &&
 	    !after(seq + len, READ_ONCE(flow->rcv_edge)))

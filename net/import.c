@@ -113,8 +113,8 @@ static int onload_import_rx(struct onload_flow *flow,
 	tp->rx_opt.ts_recent_stamp = ktime_get_seconds();
 	tp->rx_opt.num_sacks = 0;
 	tp->rx_opt.dsack = 0;
-	tp->rcv_tstamp = (u32)flow->heard;
-	inet_csk(sk)->icsk_ack.lrcvtime = (u32)flow->heard;
+	tp->rcv_tstamp = (u32)READ_ONCE(flow->heard);
+	inet_csk(sk)->icsk_ack.lrcvtime = tp->rcv_tstamp;
 
 	while ((skb = __skb_dequeue(&unread))) {
 		onload_import_charge(sk, skb);

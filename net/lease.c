@@ -262,7 +262,7 @@ static void onload_part(struct onload_flow *flow, bool give_back)
 	flow->slot = NULL;
 	flow->rings = NULL;
 	flow->region = NULL;
-	flow->wire_speaks = false;
+	WRITE_ONCE(flow->wire_speaks, false);
 	onload_ctx_detach(ctx, flow->slot_nr, flow, give_back);
 	/* Never the last: the socket has one. */
 	if (put)

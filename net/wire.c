@@ -165,7 +165,8 @@ static bool onload_wire_willing(struct onload_flow *peer)
 	if (peer->owner == ONLOAD_LEASED)
 		onload_flow_queue(peer, ONLOAD_R_WIRE);
 	if (peer->owner != ONLOAD_KERNEL || !peer->hashed ||
-	    !peer->wire_speaks || !READ_ONCE(peer->wire_willing) ||
+	    !READ_ONCE(peer->wire_speaks) ||
+	    !READ_ONCE(peer->wire_willing) ||
 	    !peer->ctx || onload_wire_orphan(peer) || !peer->region ||
 	    onload_region_shared(peer->region) || onload_backing_off(peer))
 		return false;
@@ -369,7 +370,7 @@ enum onload_reason onload_wire_pair(struct onload_flow *flow, u32 flags)
 	struct onload_flow *peer;
 	int err;
 
-	flow->wire_speaks = flags & ONLOAD_L_WIRE;
+	WRITE_ONCE(flow->wire_speaks, flags & ONLOAD_L_WIRE);
 	WRITE_ONCE(flow->wire_willing, flags & ONLOAD_L_AFTER);
 	/* The soft VI will find that there is no mapping. */
 	if (!flow->wire_speaks || onload_wire_orphan(flow))
