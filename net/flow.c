@@ -14,11 +14,13 @@
  *	        context's lock (softirq)
  *	        wait queues
  *	  other end's socket spinlock (wire.c)
- *	    flow's lock (softirq)
+ *	    flow's lock, of the socket's owner's own end (softirq)
  *	table lock (softirq)
  *
  * No two flows' locks, and no two sockets' locks, are ever held at once. The
- * gate runs all of tcp_v4_rcv() under the flow's lock; what that transmits
+ * gate runs all of tcp_v4_rcv() under the flow's lock, and that takes the
+ * socket's spinlock, whether or not the socket has an owner: so under a socket's
+ * spinlock its own flow's lock may only be tried. What tcp_v4_rcv() transmits
  * reaches the next gate from another softirq.
  *
  * A flow lives from the first request for a lease to the release of its

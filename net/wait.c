@@ -35,6 +35,27 @@ void onload_wake_tx(struct onload_flow *flow)
 }
 
 /**
+ * onload_wake_rx() - wake who polls for bytes, or asked for a signal
+ * @flow: its socket is alive
+ *
+ * Not by sk_data_ready(): the caller has not locked this socket, and by now
+ * that may be somebody's (TLS, a sockmap) who reads at once. There is nothing
+ * in Linux's queue for him.
+ */
+void onload_wake_rx(struct onload_flow *flow)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(flow->sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_sync_poll(&wq->wait, EPOLLIN |
+						EPOLLRDNORM | EPOLLRDBAND);
+	sk_wake_async(flow->sk, SOCK_WAKE_WAITD, POLL_IN);
+	rcu_read_unlock();
+}
+
+/**
  * onload_wait_woken() - woken_wake_function(), for sleepers of ours
  * @entry: on a socket's wait queue
  * @mode: as there

@@ -22,6 +22,7 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req);
 __poll_t onload_poll(struct onload_flow *flow, struct file *file,
 		     struct socket *sock, poll_table *wait);
 void onload_wake_tx(struct onload_flow *flow);
+void onload_wake_rx(struct onload_flow *flow);
 void onload_wake(struct onload_flow *flow, bool data);
 void onload_wake_all(struct onload_flow *flow);
 

@@ -239,13 +239,21 @@ static void onload_wire_prepare(struct onload_wire *wire, int side)
 	WRITE_ONCE(slot->reason, ONLOAD_R_NONE);
 }
 
-/* Make it the flow's wire. False: a thread is inside, nothing has happened. */
+/* Make it the flow's wire. False: a thread is inside, or the gate has a packet
+ * for the other end, whose socket's spinlock it wants: nothing has happened.
+ */
 static bool onload_wire_own(struct onload_wire *wire, int side)
 {
 	struct onload_flow *flow = wire->end[side].flow;
 	bool ok;
 
-	spin_lock_bh(&flow->lock);
+	/* The gate takes the two locks the other way round. That of our own
+	 * end needs no other: our socket has an owner.
+	 */
+	if (side == 0)
+		spin_lock_bh(&flow->lock);
+	else if (!spin_trylock_bh(&flow->lock))
+		return false;
 	flow->wire = wire;
 	flow->wire_side = side;
 	ok = onload_flow_claim(flow, ONLOAD_WIRED);
@@ -280,12 +288,20 @@ static void onload_wire_publish(struct onload_flow *flow)
 	/* The word last: it makes the rest valid. */
 	smp_store_release(&flow->slot->word,
 			  ONLOAD_W_MAKE(flow->generation, 0));
-	if (sock_flag(flow->sk, SOCK_KEEPOPEN)) {
-		spin_lock_bh(&flow->lock);
+}
+
+/* Keepalive finds who has gone: have the watch look when a probe is due. No
+ * socket's spinlock held.
+ */
+static void onload_wire_watch(struct onload_flow *flow)
+{
+	if (!sock_flag(flow->sk, SOCK_KEEPOPEN))
+		return;
+	spin_lock_bh(&flow->lock);
+	if (flow->owner == ONLOAD_WIRED)
 		onload_watch_at(flow, jiffies +
 				keepalive_time_when(tcp_sk(flow->sk)));
-		spin_unlock_bh(&flow->lock);
-	}
+	spin_unlock_bh(&flow->lock);
 }
 
 /* Both ends are quiet and nobody can change that: join them. */
@@ -347,12 +363,15 @@ static bool onload_wire_try(struct onload_flow *flow, struct onload_flow *peer)
 		ok = onload_wire_join(wire);
 	bh_unlock_sock(psk);
 	local_bh_enable();
-	if (ok)
-		/* Its sleepers in WAIT find the lease. */
-		psk->sk_data_ready(psk);
-	else
+	if (!ok) {
 		kfree(wire);
-	return ok;
+		return false;
+	}
+	onload_wire_watch(flow);
+	onload_wire_watch(peer);
+	/* Its sleepers in WAIT find the lease. */
+	onload_wake_rx(peer);
+	return true;
 }
 
 /**

@@ -262,7 +262,7 @@ int onload_wire_wake(struct onload_flow *flow, u32 generation)
 	/* Down before the wake-up: whoever looks after it raises it anew. */
 	wake = atomic_xchg((atomic_t *)&other->region->head->wake, 0);
 	if (wake & ONLOAD_WAKE_RX)
-		sk->sk_data_ready(sk);
+		onload_wake_rx(other->flow);
 	if (wake & (ONLOAD_WAKE_TX | ONLOAD_WAKE_EMPTY))
 		onload_wake_tx(other->flow);
 	/* A signal is due at every arrival, whoever reads. */
