@@ -417,10 +417,12 @@ static int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot)
 	return 0;
 }
 
-/* Take a slot's part of an area out of the process's page table */
+/* Take a slot's part of an area out of the process's page table. Either of the
+ * mappings keeps the file, and so may outlive the other. Context's mutex held.
+ */
 static void onload_ctx_zap(struct onload_ctx *ctx, u64 offset, u64 len)
 {
-	if (!ctx->dead)
+	if (ctx->areas || ctx->peers)
 		unmap_mapping_range(ctx->mapping, offset, len, 1);
 }
 
@@ -465,7 +467,8 @@ int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 	err = onload_ctx_slot_page(ctx, slot);
 	if (err)
 		goto out;
-	if (s->region && onload_region_shared(s->region))
+	/* That of a flow which went to another process: its bytes are in it. */
+	if (s->region)
 		onload_ctx_drop_region(ctx, slot);
 	offset = slot * sizeof(struct onload_slot);
 	flow->slot = page_address(ctx->slot_pages[offset >> PAGE_SHIFT]) +
