@@ -220,7 +220,8 @@ static void onload_watch_one(struct onload_ctx *ctx, struct onload_flow *flow,
 		why = onload_overdue(flow, &delay);
 	else if (flow->owner == ONLOAD_WIRED && flow->ctx == ctx)
 		why = onload_watch_wire(flow, &delay);
-	if (!delay && !why)
+	/* One that has moved is on another's list, if on any. */
+	if (flow->ctx == ctx && !delay && !why)
 		put = onload_unwatch(ctx, flow);
 	spin_unlock_bh(&flow->lock);
 
