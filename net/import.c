@@ -241,7 +241,7 @@ static void onload_import_nothing(struct onload_flow *flow)
 
 /**
  * onload_import() - make a reclaimed state Linux's
- * @flow: socket locked, FROZEN
+ * @flow: socket locked and established, FROZEN
  * @st: a copy of the committed state, unchecked
  *
  * What remains in the ring behind @st->rx_proc is for onload_record_drain().
@@ -255,10 +255,6 @@ int onload_import(struct onload_flow *flow, const struct onload_tcp_state *st)
 	struct tcp_sock *tp = tcp_sk(sk);
 	int quiet, keep;
 	int err;
-
-	/* Aborted meanwhile, from softirq or by an administrator. */
-	if (sk->sk_state != TCP_ESTABLISHED)
-		return 0;
 
 	onload_refresh_clock(tp);
 	/* The gate appends meanwhile; more than this user level never saw. */

@@ -363,8 +363,12 @@ static int onload_take_vi(struct onload_flow *flow, enum onload_reason why)
 {
 	struct onload_slot *slot = flow->slot;
 	struct onload_tcp_state st;
+	/* Aborted meanwhile, from softirq or by an administrator: there is
+	 * nothing to import, so nothing of the state is checked, nor used.
+	 */
+	bool dead = flow->sk->sk_state != TCP_ESTABLISHED;
+	int err = 0;
 	u64 word;
-	int err;
 
 	spin_lock_bh(&flow->lock);
 	WRITE_ONCE(flow->owner, ONLOAD_FROZEN);
@@ -378,9 +382,9 @@ static int onload_take_vi(struct onload_flow *flow, enum onload_reason why)
 	onload_copy_shared(&st, &slot->state[word & 1], sizeof(st));
 	if (ONLOAD_W_GEN(word) != flow->generation || !(word & ONLOAD_W_USER))
 		err = -EBADMSG;
-	else
+	else if (!dead)
 		err = onload_import(flow, &st);
-	if (err) {
+	if (err || dead) {
 		spin_lock_bh(&flow->lock);
 		WRITE_ONCE(flow->owner, ONLOAD_KERNEL);
 		spin_unlock_bh(&flow->lock);
@@ -504,20 +508,28 @@ int onload_handback(struct onload_flow *flow, u32 generation,
 }
 
 /**
- * onload_detach() - part a flow from its context
- * @flow: any; nothing happens while it is leased or if it has no context
+ * onload_detach() - take the lease back, if there is one, and part the flow
+ *	from its context
+ * @flow: any
+ * @why: reason to record
  * @give_back: free the slot's rings: nobody is in there
+ *
+ * At one go: a flow between the two can become an end of a wire.
  *
  * Context: may sleep, socket not locked.
  */
-void onload_detach(struct onload_flow *flow, bool give_back)
+void onload_detach(struct onload_flow *flow, enum onload_reason why,
+		   bool give_back)
 {
 	struct sock *sk = flow->sk;
+	int err;
 
 	lock_sock(sk);
+	err = onload_reclaim_owned(flow, why);
 	if (flow->ctx && flow->owner == ONLOAD_KERNEL)
 		onload_part(flow, give_back);
 	release_sock(sk);
+	onload_reclaimed(flow, err);
 }
 
 /**

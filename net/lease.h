@@ -17,7 +17,8 @@ void onload_reclaimed(struct onload_flow *flow, int err);
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why);
 int onload_handback(struct onload_flow *flow, u32 generation,
 		    enum onload_reason why);
-void onload_detach(struct onload_flow *flow, bool give_back);
+void onload_detach(struct onload_flow *flow, enum onload_reason why,
+		   bool give_back);
 void onload_detach_dead(struct onload_flow *flow);
 bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
 

@@ -289,13 +289,15 @@ static int onload_flow_release(struct socket *sock)
 	struct sock *sk = sock->sk;
 	int err;
 
-	onload_reclaim(flow, ONLOAD_R_CLOSE);
+	/* At one go: between the two the other end could make it a wire. */
 	lock_sock(sk);
+	err = onload_reclaim_owned(flow, ONLOAD_R_CLOSE);
 	onload_flow_unhash(flow);
 	onload_prot_restore(flow);
 	release_sock(sk);
+	onload_reclaimed(flow, err);
 	/* A thread may still be in the slot: the rings stay. */
-	onload_detach(flow, false);
+	onload_detach(flow, ONLOAD_R_CLOSE, false);
 	WRITE_ONCE(sock->ops, flow->base);
 	err = flow->base->release(sock);
 	onload_flow_put(flow);
@@ -372,7 +374,7 @@ static int onload_retire(struct socket *sock)
 	release_sock(sk);
 	if (flow) {
 		onload_reclaimed(flow, err);
-		onload_detach(flow, false);
+		onload_detach(flow, ONLOAD_R_NOT_STOCK, false);
 	}
 	retired->flow = flow;
 	call_rcu_tasks(&retired->rcu, onload_retired_free);

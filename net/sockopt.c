@@ -46,8 +46,7 @@ static int onload_set_detach(struct onload_flow *flow, sockptr_t optval,
 		return -ESTALE;
 	if (READ_ONCE(flow->slot_nr) != slot)
 		return -EINVAL;
-	onload_reclaim(flow, ONLOAD_R_LIBRARY);
-	onload_detach(flow, true);
+	onload_detach(flow, ONLOAD_R_LIBRARY, true);
 	return 0;
 }
 
