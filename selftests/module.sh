@@ -18,11 +18,9 @@ ktap_start
 module=$(realpath -m "${ONLOAD_MODDIR:-$selftests/../net}/af_onload.ko")
 [ -r "$module" ] || modinfo af_onload >/dev/null 2>&1 || ktap_skip_all "no module to load: set ONLOAD_MODDIR"
 
-work=$(mktemp -d)
-holder=
+. "$(dirname "$0")/lib/hold.sh"
 finish() {
-	[ -z "$holder" ] || kill "$holder" 2>/dev/null
-	rm -rf "$work"
+	hold_end
 	net_down
 	[ -d /sys/module/af_onload ] || insert
 }
@@ -30,29 +28,6 @@ finish() {
 insert() { if [ -r "$module" ]; then run insmod "$module"; else run modprobe af_onload; fi; }
 remove() { rmmod af_onload 2>/dev/null; }
 still_there() { ! run rmmod af_onload 2>/dev/null; }
-
-# hold COMMAND...: in the background, until let_go
-hold() {
-	say "$@"
-	rm -f "$work"/*
-	mkfifo "$work/in"
-	"$@" <"$work/in" >"$work/out" 2>&1 &
-	holder=$!
-	exec 3>"$work/in"
-	await "held" 30 grep -q held "$work/out" || sed 's/^/# /' "$work/out"
-}
-works() {
-	: >"$work/out"
-	echo go >&3
-	await "works" 10 grep -q works "$work/out"
-}
-let_go() {
-	exec 3>&-
-	wait "$holder"
-	local rc=$?
-	holder=
-	return $rc
-}
 
 for how in 'unleased' 'leased'; do
 	command=("$bin/hold" onload)

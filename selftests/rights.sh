@@ -14,13 +14,11 @@ need_onload
 nft --version >/dev/null 2>&1 || ktap_skip_all "no nft"
 ktap_start
 net_up net.onload.backoff_ms=0 net.onload.lease_term_ms=1000
-work=$(mktemp -d)
-holder=
+. "$(dirname "$0")/lib/hold.sh"
 finish() {
-	[ -z "$holder" ] || kill "$holder" 2>/dev/null
 	[ -z "$T_CGROUP" ] || rmdir "$T_CGROUP"
 	! mountpoint -q "$work/cgroup" || umount "$work/cgroup"
-	rm -rf "$work"
+	hold_end
 	net_down
 }
 trap finish EXIT
@@ -49,11 +47,7 @@ run ip netns exec "$client" $nobody onload "$bin/readiness" poll_in | sed 's/^/#
 ktap_number_is "an unprivileged program: status" "${PIPESTATUS[0]}" -eq 0
 
 # Ids are those of whoever asks.
-mkfifo "$work/in"
-ip netns exec "$client" onload "$bin/hold" inet <"$work/in" >"$work/out" &
-holder=$!
-exec 3>"$work/in"
-await "held" 30 grep -q held "$work/out"
+hold ip netns exec "$client" onload "$bin/hold" inet
 show() { onload show -j -n "$client"; }
 elsewhere() { unshare --pid --fork onload show -j -n "$client"; }
 ktap_check "show: the holder's pid" grep -q "\"holder\": *$holder\b" <(show)
@@ -64,7 +58,5 @@ ktap_check "show: nobody in another user namespace" \
 	grep -q '"uid": *65534\b' <(ip netns exec "$client" unshare --user onload show -j)
 ktap_check "show: root by another number" \
 	grep -q '"uid": *77\b' <(ip netns exec "$client" unshare --user --map-user=77 onload show -j)
-exec 3>&-
-wait "$holder"
-holder=
+let_go
 ktap_end
