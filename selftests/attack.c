@@ -438,6 +438,10 @@ static const struct check checks[] = {
 	CHECK(extension_headers),
 	CHECK(late_fragment),
 	CHECK(same_tuple),
+	CHECK(crossed_locks),
+	CHECK(closing_ends),
+	CHECK(former_bytes),
+	CHECK(outlived_mapping),
 };
 
 int main(int argc, char **argv)

@@ -38,6 +38,17 @@ static uint32_t sum16(uint32_t sum, const void *bytes, size_t len)
 	return sum;
 }
 
+uint16_t attack_checksum(const void *segment, size_t len)
+{
+	uint32_t sum;
+
+	sum = sum16(IPPROTO_TCP + (uint32_t)len, &in6addr_loopback, 16);
+	sum = sum16(sum16(sum, &in6addr_loopback, 16), segment, len);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
 /* A segment from the peer, in order as the state has it; its length */
 static size_t segment(uint8_t *to, struct pair p,
 		      const struct onload_tcp_state *st)
@@ -46,7 +57,6 @@ static size_t segment(uint8_t *to, struct pair p,
 	socklen_t len = sizeof(at);
 	struct tcphdr th = { .doff = 5, .ack = 1 };
 	size_t size = sizeof(th) + PAYLOAD;
-	uint32_t sum;
 
 	EXPECT(!getsockname(p.c, (void *)&at, &len));
 	EXPECT(!getpeername(p.c, (void *)&from, &len));
@@ -57,11 +67,7 @@ static size_t segment(uint8_t *to, struct pair p,
 	th.window = htons(512);
 	memset(to, 'f', size);
 	memcpy(to, &th, sizeof(th));
-	sum = sum16(IPPROTO_TCP + (uint32_t)size, &in6addr_loopback, 16);
-	sum = sum16(sum16(sum, &in6addr_loopback, 16), to, size);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	th.check = htons((uint16_t)~sum);
+	th.check = attack_checksum(to, size);
 	memcpy(to, &th, sizeof(th));
 	return size;
 }
