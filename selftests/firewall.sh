@@ -43,7 +43,7 @@ standstill() {
 }
 in_server nft flush chain inet t input
 in_server nft add rule inet t input meta l4proto tcp counter comment '"accepted"'
-long=$((20000000 / ${T_SCALE:-1} + 5000000))
+long=$((8000000 / ${T_SCALE:-1} + 5000000))
 say onload "$bin/stream" -b $long -r 0
 out=$(mktemp)
 onload "$bin/stream" -b $long -r 0 >"$out" 2>&1 &
