@@ -27,7 +27,7 @@ trap finish EXIT
 
 # says WORD: of a connection, where its bytes have gone since
 says() { works && onload show -j -n "$client" | grep -q "\"wire\": *\"$1\""; }
-for word in wire off remote; do
+for word in wire remote off; do
 	case $word in
 	wire) over_wire ;;
 	off) over_lo ;;
