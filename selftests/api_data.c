@@ -156,6 +156,26 @@ static void waitall(void)
 	net_expect_eof(p.s);
 }
 
+/* What a call left is there for the next one, whatever was sent in between. */
+static void left_unread(void)
+{
+	struct pair p = net_warm_pair();
+	char sent[128], half[64];
+
+	for (int i = 0; i < 20; i++) {
+		memset(sent, 'a' + i, sizeof(sent));
+		net_send(p.c, sent, sizeof(sent));
+		EXPECT(net_readable(p.s, 5000));
+		for (int n = 0; n < 2; n++) {
+			EXPECT_EQ(recv(p.s, half, sizeof(half), 0),
+				  sizeof(half));
+			EXPECT(!memcmp(half, sent, sizeof(half)));
+			net_send(p.s, half, sizeof(half));
+		}
+		net_recv(p.c, sent, sizeof(sent));
+	}
+}
+
 static void out_of_band(void)
 {
 	struct pair p = net_warm_pair();
@@ -503,6 +523,7 @@ const struct check api_data[] = {
 	CHECK(splice_out),
 	CHECK(peek),
 	CHECK(waitall),
+	CHECK(left_unread),
 	CHECK(out_of_band),
 	CHECK(queue_lengths),
 	CHECK(out_of_band_inline),

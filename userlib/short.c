@@ -29,10 +29,13 @@ static inline struct ol_ep *enter(ol_handle h, struct ol_txn *t)
 
 /*
  * After a send that left nothing to be done: nor has recv() anything to do but
- * wait, as long as that state is the committed one and no record arrived.
+ * wait, as long as that state is the committed one and no record arrived; but
+ * for what an earlier recv() left unread.
  */
 static inline void settle(struct ol_ep *e, const struct ol_txn *t)
 {
+	if (ol_unlikely(ol_tcp_unread(t->st)))
+		return;
 	ol_store_release(&e->quiet_prod, t->prod);
 	ol_store_release(&e->quiet, ONLOAD_W_NEXT(t->word));
 }
