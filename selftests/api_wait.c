@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -297,69 +296,6 @@ static void send_timeout(void)
 	EXPECT(took >= 190);
 }
 
-static volatile sig_atomic_t interrupts;
-
-static void on_signal(int sig)
-{
-	interrupts++;
-}
-
-static void catch (int flags)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
-
-	EXPECT(!sigaction(SIGUSR1, &sa, NULL));
-}
-
-struct poke {
-	pthread_t who;
-	int fd; /* where to send a byte afterwards, or -1 */
-};
-
-/* Until it has been noticed: the other may not sleep yet when the first comes. */
-static void *poker(void *arg)
-{
-	struct poke *p = arg;
-
-	usleep(100000);
-	do {
-		pthread_kill(p->who, SIGUSR1);
-		usleep(50000);
-	} while (!interrupts);
-	usleep(100000);
-	if (p->fd >= 0)
-		net_send(p->fd, "x", 1);
-	return NULL;
-}
-
-static void interrupted(void)
-{
-	struct pair p = net_warm_pair();
-	struct poke poke = { pthread_self(), -1 };
-	pthread_t t;
-	char byte;
-
-	catch (0);
-	EXPECT(!pthread_create(&t, NULL, poker, &poke));
-	EXPECT_ERR(recv(p.s, &byte, 1, 0), EINTR);
-	pthread_join(t, NULL);
-	EXPECT(interrupts);
-}
-
-static void restarted(void)
-{
-	struct pair p = net_warm_pair();
-	struct poke poke = { pthread_self(), p.c };
-	pthread_t t;
-	char byte;
-
-	catch (SA_RESTART);
-	EXPECT(!pthread_create(&t, NULL, poker, &poke));
-	EXPECT_EQ(recv(p.s, &byte, 1, 0), 1);
-	pthread_join(t, NULL);
-	EXPECT(interrupts);
-}
-
 static void *receives(void *arg)
 {
 	char byte;
@@ -401,21 +337,6 @@ static int cancels_itself(void *arg)
 static void cancelled_by_itself(void)
 {
 	check_wait(check_fork(cancels_itself, NULL));
-}
-
-static void sigio(void)
-{
-	struct pair p = net_warm_pair();
-	struct timespec limit = { .tv_sec = 5 };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
-	EXPECT(!sigprocmask(SIG_BLOCK, &set, NULL));
-	EXPECT(!fcntl(p.s, F_SETOWN, getpid()));
-	EXPECT(!fcntl(p.s, F_SETFL, O_ASYNC));
-	net_send(p.c, "x", 1);
-	EXPECT_EQ(sigtimedwait(&set, NULL, &limit), SIGIO);
 }
 
 static void loopback(bool up)
@@ -512,9 +433,6 @@ const struct check api_wait[] = {
 	CHECK(rcvlowat),
 	CHECK(receive_timeout),
 	CHECK(send_timeout),
-	CHECK(interrupted),
-	CHECK(restarted),
-	CHECK(sigio),
 	CHECK(keepalive_ends),
 	CHECK(cancelled),
 	CHECK(cancelled_by_itself),
