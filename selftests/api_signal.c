@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -72,6 +73,59 @@ static void restarted(void)
 	EXPECT(interrupts);
 }
 
+static volatile sig_atomic_t forked; /* 1: the child, 2: it has ended well */
+
+static void on_fork(int sig)
+{
+	pid_t pid = fork();
+	int status;
+
+	EXPECT(pid >= 0);
+	forked = 1;
+	if (!pid)
+		return;
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	forked = 2;
+}
+
+static void *sends_to_each(void *arg)
+{
+	struct poke *p = arg;
+
+	usleep(100000);
+	pthread_kill(p->who, SIGUSR1);
+	while (!forked)
+		usleep(1000);
+	net_send(p->fd, "c", 1);
+	while (forked != 2)
+		usleep(1000);
+	net_send(p->fd, "p", 1);
+	return NULL;
+}
+
+/* In the child the interrupted call goes on, without the parent's lease. */
+static void forks_asleep(void)
+{
+	struct pair p = net_warm_pair();
+	struct poke poke = { pthread_self(), p.c };
+	pthread_t t;
+	char byte;
+
+	catch (SIGUSR1, on_fork, SA_RESTART);
+	EXPECT(!pthread_create(&t, NULL, sends_to_each, &poke));
+	EXPECT_EQ(recv(p.s, &byte, 1, 0), 1);
+	if (forked == 1) {
+		net_send(p.s, &byte, 1);
+		_exit(byte == 'c' ? CHECK_PASS : CHECK_FAIL);
+	}
+	EXPECT_EQ(byte, 'p');
+	pthread_join(t, NULL);
+	net_recv(p.c, &byte, 1);
+	EXPECT_EQ(byte, 'c');
+	net_exchange(p.c, p.s);
+}
+
 static void expect_sigio(struct pair *p)
 {
 	struct timespec limit = { .tv_sec = 5 };
@@ -110,6 +164,7 @@ static void sigio(void)
 const struct check api_signal[] = {
 	CHECK(interrupted),
 	CHECK(restarted),
+	CHECK(forks_asleep),
 	CHECK(sigio),
 };
 const size_t api_signal_count = sizeof(api_signal) / sizeof(*api_signal);

@@ -28,14 +28,16 @@ enum ol_step ol_call_sleep(struct ol_call *call, int *err)
 
 enum ol_step ol_call_wait(struct ol_call *call, int *err)
 {
-	enum ol_step step;
+	enum ol_step step = OL_STEP_AGAIN;
 
 	set_end(call);
-	if (ol_wait_spin(&call->wait))
-		return OL_STEP_AGAIN;
-	step = ol_call_sleep(call, err);
-	if (step == OL_STEP_KERNEL && ol_lease_moving(call->wait.slot))
-		step = OL_STEP_AGAIN;
+	ol_look_begin();
+	if (!ol_wait_spin(&call->wait)) {
+		step = ol_call_sleep(call, err);
+		if (step == OL_STEP_KERNEL && ol_lease_moving(call->wait.slot))
+			step = OL_STEP_AGAIN;
+	}
+	ol_look_end();
 	return step;
 }
 

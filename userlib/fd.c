@@ -86,9 +86,9 @@ bool ol_fd_revive(void)
 }
 
 /*
- * fork() in a signal handler that interrupted this very thread inside: in the
- * child the interrupted code goes on, and the mapping is not there. It finds
- * zeros in its place, so that its commit fails like any other.
+ * fork() in a signal handler that interrupted this very thread inside, maybe
+ * asleep: in the child the interrupted code goes on, and the mapping is not
+ * there. It finds zeros in its place, so that its commit fails like any other.
  */
 void ol_fd_forked(void)
 {

@@ -93,9 +93,30 @@ extern ol_handle ol_fds[OL_FD_MAX];
 extern struct ol_ep ol_eps[OL_EP_MAX];
 extern uint32_t *ol_page;
 
-/* Its address tells threads apart; its value is how deep this one is inside */
+/*
+ * Its address tells threads apart; its value is how deep this one is where it
+ * looks at the mapping, or did and will again: with an endpoint locked, or
+ * between ol_look_begin() and ol_look_end().
+ */
 extern __thread unsigned int ol_inside
 	__attribute__((tls_model("initial-exec")));
+
+/*
+ * Without the lock, which may take long: fork() in a signal handler needs to
+ * know, see ol_fd_forked(). Who never comes back (siglongjmp, cancellation)
+ * costs later children a mapping that they do not need.
+ */
+static inline void ol_look_begin(void)
+{
+	ol_inside++;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void ol_look_end(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	ol_inside--;
+}
 
 /* Set while this is a child of vfork(), which must leave the tables alone */
 extern __thread unsigned int ol_vforked

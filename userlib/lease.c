@@ -117,9 +117,13 @@ bool ol_lease_due(struct ol_ep *e)
 {
 	uint32_t skip = ol_load(&e->skip);
 	uint32_t retry = ol_load(&e->retry);
+	bool begun;
 
 	/* The other end of a wire may have seen to it. */
-	if (ol_load(&e->paired) && ol_load(&e->slot->word) & ONLOAD_W_USER)
+	ol_look_begin();
+	begun = ol_load(&e->paired) && ol_load(&e->slot->word) & ONLOAD_W_USER;
+	ol_look_end();
+	if (begun)
 		return true;
 	if (skip) {
 		ol_store(&e->skip, skip - 1);
@@ -374,16 +378,25 @@ void ol_lease_release(struct ol_ep *e)
 
 bool ol_lease_now(struct ol_ep *e)
 {
-	uint64_t lease = ol_load(&e->lease);
+	uint64_t lease;
+	bool now;
 
-	return lease &&
-	       (ol_load(&e->slot->word) & ~(uint64_t)ONLOAD_W_SEQ) == lease;
+	ol_look_begin();
+	lease = ol_load(&e->lease);
+	now = lease &&
+	      (ol_load(&e->slot->word) & ~(uint64_t)ONLOAD_W_SEQ) == lease;
+	ol_look_end();
+	return now;
 }
 
 uint32_t ol_lease_reason(struct ol_ep *e)
 {
+	uint32_t reason = ol_load(&e->reason);
+
 	/* The loss of a lease is noticed at the next call only. */
+	ol_look_begin();
 	if (ol_load(&e->lease) && !ol_lease_now(e))
-		return ol_load(&e->slot->reason);
-	return ol_load(&e->reason);
+		reason = ol_load(&e->slot->reason);
+	ol_look_end();
+	return reason;
 }

@@ -69,10 +69,22 @@ static inline bool quiet(struct ol_ep *e, ol_handle h, struct ol_wait *w)
 	return ol_load_acquire(&e->lk) >> 32 == h >> 32;
 }
 
+/* What ol_wait_sleep() says, but 0 once there may be something to do */
+static inline int sleep_quiet(int fd, ol_handle h)
+{
+	struct ol_wait w;
+	int ret = 0;
+
+	ol_look_begin();
+	while (!ret && quiet(ol_ep_of(h), h, &w) && !ol_wait_spin(&w))
+		ret = ol_wait_sleep(&w, fd, ONLOAD_WAIT_IN, OL_FOREVER);
+	ol_look_end();
+	return ret;
+}
+
 ssize_t ol_short_recv(int fd, ol_handle h, void *buf, size_t len)
 {
 	struct ol_rings rings;
-	struct ol_wait w;
 	struct ol_txn t;
 	struct ol_ep *e;
 	size_t n = 0;
@@ -81,12 +93,8 @@ ssize_t ol_short_recv(int fd, ol_handle h, void *buf, size_t len)
 	if (ol_unlikely(!len || (uintptr_t)buf < OL_PAGE_ZERO))
 		return OL_LONG;
 	ol_wait_testcancel();
-	while (quiet(ol_ep_of(h), h, &w)) {
-		if (ol_wait_spin(&w))
-			break;
-		ret = ol_wait_sleep(&w, fd, ONLOAD_WAIT_IN, OL_FOREVER);
-		if (ol_likely(!ret))
-			continue;
+	ret = sleep_quiet(fd, h);
+	if (ol_unlikely(ret)) {
 		if (ret != -EINTR)
 			return OL_LONG;
 		errno = EINTR;

@@ -24,14 +24,20 @@
  */
 static inline bool ol_wire_idle(struct ol_ep *e, ol_handle h)
 {
-	uint64_t wire = ol_load_acquire(&e->wire);
-	const struct onload_wire_head *own = ol_load(&e->own);
-	uint64_t tx = ol_load_acquire(&ol_load(&e->peer)->tx);
-	uint64_t rx = ol_load_acquire(&own->rx);
+	const struct onload_wire_head *own;
+	uint64_t wire, tx, rx;
+	bool idle;
 
-	return wire && !(((tx ^ wire) | (rx ^ wire)) >> 39) &&
+	ol_look_begin();
+	wire = ol_load_acquire(&e->wire);
+	own = ol_load(&e->own);
+	tx = ol_load_acquire(&ol_load(&e->peer)->tx);
+	rx = ol_load_acquire(&own->rx);
+	idle = wire && !(((tx ^ wire) | (rx ^ wire)) >> 39) &&
 	       ONLOAD_X_POS(tx) == ONLOAD_X_POS(rx) && !ol_load(&own->polled) &&
 	       ol_load_acquire(&e->lk) >> 32 == h >> 32;
+	ol_look_end();
+	return idle;
 }
 
 /* What the caller is to return, or OL_LONG. @flags: as for the call. */
