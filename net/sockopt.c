@@ -54,6 +54,8 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 			   unsigned int optlen)
 {
 	struct onload_wait req;
+	u64 began, took;
+	int err;
 
 	if (optlen < sizeof(req))
 		return -EINVAL;
@@ -61,7 +63,23 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 		return -EFAULT;
 	if (!flow || READ_ONCE(flow->slot_nr) != req.slot)
 		return -ESTALE;
-	return onload_wait(flow, &req);
+	if (!(req.events & ONLOAD_WAIT_RESTART) ||
+	    req.timeout_ns == ONLOAD_WAIT_FOREVER)
+		return onload_wait(flow, &req);
+
+	/* Or signals, if they are frequent, would put off its end for ever. */
+	began = ktime_get_ns();
+	err = onload_wait(flow, &req);
+	if (err != -ERESTARTSYS)
+		return err;
+	took = ktime_get_ns() - began;
+	if (took >= req.timeout_ns)
+		return -ETIMEDOUT;
+	req.timeout_ns -= took;
+	if (copy_to_sockptr_offset(optval, offsetof(typeof(req), timeout_ns),
+				   &req.timeout_ns, sizeof(req.timeout_ns)))
+		return -EFAULT;
+	return err;
 }
 
 static int onload_set_wire(struct onload_flow *flow, sockptr_t optval,

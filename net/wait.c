@@ -231,6 +231,18 @@ static bool onload_wait_disarm(struct onload_flow *flow,
 }
 
 /**
+ * onload_wait_interrupted() - what a wait returns that a signal ended
+ * @req: of that wait
+ *
+ * Return: -EINTR, -ERESTARTSYS.
+ */
+int onload_wait_interrupted(const struct onload_wait *req)
+{
+	return req->timeout_ns == ONLOAD_WAIT_FOREVER ||
+	       req->events & ONLOAD_WAIT_RESTART ? -ERESTARTSYS : -EINTR;
+}
+
+/**
  * onload_wait() - sleep until a record arrives
  * @flow: of the socket that was asked
  * @req: what for and how long
@@ -248,8 +260,9 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 	};
 	int err;
 
-	if (!req->events || req->events & ~(ONLOAD_WAIT_IN | ONLOAD_WAIT_TX |
-					    ONLOAD_WAIT_EMPTY))
+	if (!(req->events & ~ONLOAD_WAIT_RESTART) ||
+	    req->events & ~(ONLOAD_WAIT_IN | ONLOAD_WAIT_TX |
+			    ONLOAD_WAIT_EMPTY | ONLOAD_WAIT_RESTART))
 		return -EINVAL;
 	if (!onload_flow_mine(flow))
 		return -ESTALE;
@@ -273,7 +286,7 @@ int onload_wait(struct onload_flow *flow, const struct onload_wait *req)
 		if (!forever && !timeo)
 			return -ETIMEDOUT;
 		if (signal_pending(current))
-			return forever ? -ERESTARTSYS : -EINTR;
+			return onload_wait_interrupted(req);
 	}
 	return err;
 }

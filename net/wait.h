@@ -19,6 +19,7 @@ u32 onload_who_waits(struct sock *sk);
 int onload_wait_woken(struct wait_queue_entry *entry, unsigned int mode,
 		      int flags, void *key);
 int onload_wait(struct onload_flow *flow, const struct onload_wait *req);
+int onload_wait_interrupted(const struct onload_wait *req);
 __poll_t onload_poll(struct onload_flow *flow, struct file *file,
 		     struct socket *sock, poll_table *wait);
 void onload_wake_tx(struct onload_flow *flow);

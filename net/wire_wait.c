@@ -214,7 +214,7 @@ int onload_wire_wait(struct onload_flow *flow, const struct onload_wait *req,
 			break;
 		}
 		if (signal_pending(current)) {
-			err = forever ? -ERESTARTSYS : -EINTR;
+			err = onload_wait_interrupted(req);
 			break;
 		}
 		timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, timeo);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,93 @@ static void restarted(void)
 	EXPECT_EQ(recv(p.s, &byte, 1, 0), 1);
 	pthread_join(t, NULL);
 	EXPECT(interrupts);
+}
+
+static void often(int usec)
+{
+	struct itimerval it = { { 0, usec }, { 0, usec } };
+
+	EXPECT(!setitimer(ITIMER_REAL, &it, NULL));
+}
+
+static void fill(int fd)
+{
+	static char block[4096];
+
+	while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	EXPECT_EQ(errno, EAGAIN);
+}
+
+/* Nobody reads before that many signals. */
+#define SIGNALS 20
+
+static void *reader(void *arg)
+{
+	static char block[4096];
+	ssize_t n;
+
+	while (interrupts < SIGNALS)
+		usleep(1000);
+	do {
+		n = recv(*(int *)arg, block, sizeof(block), 0);
+		EXPECT(n > 0);
+	} while (block[n - 1] != 'x');
+	return NULL;
+}
+
+/* No room, and signals all the time */
+static void full_restarted(void)
+{
+	struct pair p = net_warm_pair();
+	sigset_t alarms;
+	pthread_t t;
+
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	catch (SIGALRM, on_signal, SA_RESTART);
+	fill(p.c);
+	EXPECT(!pthread_sigmask(SIG_BLOCK, &alarms, NULL));
+	EXPECT(!pthread_create(&t, NULL, reader, &p.s));
+	EXPECT(!pthread_sigmask(SIG_UNBLOCK, &alarms, NULL));
+	often(3000);
+	EXPECT_EQ(send(p.c, "x", 1, 0), 1);
+	pthread_join(t, NULL);
+}
+
+static void full_interrupted(void)
+{
+	static char block[4096];
+	struct pair p = net_warm_pair();
+
+	catch (SIGALRM, on_signal, 0);
+	fill(p.c);
+	often(3000);
+	while (send(p.c, block, sizeof(block), 0) > 0)
+		;
+	EXPECT_EQ(errno, EINTR);
+}
+
+static bool on_wire(int fd)
+{
+	struct onload_info info;
+
+	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
+}
+
+/* Linux has more room than a wire: signals do not keep a call from it. */
+static void full_moves_on(void)
+{
+	struct pair p = net_warm_pair();
+
+	if (!on_wire(p.c))
+		check_skip("no wire");
+	catch (SIGALRM, on_signal, SA_RESTART);
+	fill(p.c);
+	EXPECT(on_wire(p.c));
+	often(3000);
+	EXPECT_EQ(send(p.c, "x", 1, 0), 1);
+	EXPECT(!on_wire(p.c));
 }
 
 static volatile sig_atomic_t forked; /* 1: the child, 2: it has ended well */
@@ -164,6 +252,9 @@ static void sigio(void)
 const struct check api_signal[] = {
 	CHECK(interrupted),
 	CHECK(restarted),
+	CHECK(full_restarted),
+	CHECK(full_interrupted),
+	CHECK(full_moves_on),
 	CHECK(forks_asleep),
 	CHECK(sigio),
 };

@@ -470,6 +470,8 @@ static void wait_arguments(void)
 	bad = good;
 	bad.events = 0;
 	EXPECT_ERR(abi_set(p.c, ONLOAD_WAIT, &bad, sizeof(bad)), EINVAL);
+	bad.events = ONLOAD_WAIT_RESTART;
+	EXPECT_ERR(abi_set(p.c, ONLOAD_WAIT, &bad, sizeof(bad)), EINVAL);
 	bad.events = ~0u;
 	EXPECT_ERR(abi_set(p.c, ONLOAD_WAIT, &bad, sizeof(bad)), EINVAL);
 	EXPECT_ERR(abi_set(p.c, ONLOAD_WAIT, &good, sizeof(good)), ETIMEDOUT);

@@ -125,6 +125,7 @@ static enum ol_step send_wire(struct ol_ep *e, struct ol_call *call)
 	} while (put || !ol_wire_arm_send(e));
 	ol_wire_full(e, call->fd);
 	call->wait = ol_wait_for_word(e, &e->peer->rx, rx);
+	call->limit = e->snd_ns;
 	call->events = ol_wire_growing(e) ? ONLOAD_WAIT_EMPTY : ONLOAD_WAIT_TX;
 	if (call->nonblock)
 		return OL_STEP_WAIT;
@@ -221,6 +222,9 @@ static enum ol_step wait_reader(struct ol_call *call, int *err)
 
 	call->full = false;
 	call->until = ol_wait_clock() + FULL_NS;
+	/* Of which the application knows nothing */
+	if (!call->done && !call->limit)
+		call->events |= ONLOAD_WAIT_RESTART;
 	step = ol_call_wait(call, err);
 	call->until = 0;
 	if (step != OL_STEP_DONE || *err != EAGAIN)

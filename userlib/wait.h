@@ -78,7 +78,11 @@ static inline void ol_wait_testcancel(void)
 		pthread_testcancel();
 }
 
-/* 0 look again, -ETIMEDOUT, -EINTR, -ESTALE. A cancellation point. */
+/*
+ * 0 look again, -ETIMEDOUT, -EINTR, -ESTALE. A cancellation point. A signal
+ * whose handler has SA_RESTART is no end of a wait that has none, nor of one
+ * with ONLOAD_WAIT_RESTART in @events.
+ */
 int ol_wait_sleep(const struct ol_wait *w, int fd, uint32_t events,
 		  uint64_t until_ns);
 

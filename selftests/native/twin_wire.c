@@ -241,7 +241,8 @@ static bool arm(struct twin_flow *f, const struct onload_wait *req)
 {
 	const struct twin_flow *g = twin_flow_mirror(f);
 
-	raise_wake(twin_flow_head(f), req->events);
+	raise_wake(twin_flow_head(f),
+		   req->events & ~(uint32_t)ONLOAD_WAIT_RESTART);
 	if (req->events & ONLOAD_WAIT_IN &&
 	    ONLOAD_X_POS(look(&twin_flow_head(g)->tx)) != req->rx_prod)
 		return true;

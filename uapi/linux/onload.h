@@ -26,8 +26,10 @@
 #define ONLOADPROTO_TCP6	0x106	/* like IPPROTO_TCP, IPv6 */
 #define ONLOADPROTO_UDP6	0x111	/* like IPPROTO_UDP, IPv6 */
 
-/* Changes whenever the layout below does; a mismatch is EPROTO. */
-#define ONLOAD_ABI	2
+/* Changes whenever the layout below does, or a library would be at a loss
+ * with an older module; a mismatch is EPROTO.
+ */
+#define ONLOAD_ABI	3
 #define ONLOAD_MAGIC	0x4f4c4431	/* "OLD1" */
 
 /* Socket option level. An af_onload.ko that is older, or a plain socket,
@@ -420,6 +422,11 @@ struct onload_seg {
 					 */
 #define ONLOAD_WAIT_TX		0x2	/* any record beyond rx_prod */
 #define ONLOAD_WAIT_EMPTY	0x4	/* of a wire: all has been received */
+#define ONLOAD_WAIT_RESTART	0x8	/* besides others: the time-out is not the
+					 * application's, so signals restart the
+					 * call as if there was none; what is
+					 * left of timeout_ns is written back
+					 */
 #define ONLOAD_WAIT_FOREVER	(~0ull)
 /*
  * On a wire IN waits for tx of the other end to differ from rx_prod, TX for a
@@ -433,7 +440,8 @@ struct onload_wait {
 	__u32	events;		/* ONLOAD_WAIT_* */
 	__u32	rx_prod;	/* what the caller has seen */
 	__u64	timeout_ns;	/* ONLOAD_WAIT_FOREVER: none, then signals
-				 * restart the call if SA_RESTART is set
+				 * restart the call if SA_RESTART is set,
+				 * as with ONLOAD_WAIT_RESTART
 				 */
 };
 
