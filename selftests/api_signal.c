@@ -74,11 +74,96 @@ static void restarted(void)
 	EXPECT(interrupts);
 }
 
+/* A call that has done part of what it was to do says how much. */
+static void part_received(void)
+{
+	struct pair p = net_warm_pair();
+	struct poke poke = { pthread_self(), p.c };
+	pthread_t t;
+	char buf[61];
+
+	catch (SIGUSR1, on_signal, SA_RESTART);
+	net_send(p.c, buf, 60);
+	EXPECT(net_readable(p.s, 5000));
+	EXPECT(!pthread_create(&t, NULL, poker, &poke));
+	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
+	pthread_join(t, NULL);
+	net_recv(p.s, buf, 1);
+}
+
+static void *late_poker(void *arg)
+{
+	struct poke *p = arg;
+	char buf[60];
+
+	usleep(100000);
+	net_send(p->fd, buf, sizeof(buf));
+	return poker(arg);
+}
+
+/* The same if it has slept before there was anything */
+static void part_received_later(void)
+{
+	struct pair p = net_warm_pair();
+	struct poke poke = { pthread_self(), p.c };
+	pthread_t t;
+	char buf[61];
+
+	catch (SIGUSR1, on_signal, SA_RESTART);
+	EXPECT(!pthread_create(&t, NULL, late_poker, &poke));
+	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
+	pthread_join(t, NULL);
+	net_recv(p.s, buf, 1);
+}
+
+/* The same if Linux does the rest: a socket option ends the lease. */
+static int losing;
+
+static void *ends_lease(void *arg)
+{
+	int one = 1;
+
+	usleep(100000);
+	EXPECT(!setsockopt(losing, SOL_SOCKET, SO_KEEPALIVE, &one,
+			   sizeof(one)));
+	usleep(100000);
+	return poker(arg);
+}
+
+static void part_received_rest(void)
+{
+	struct pair p = net_warm_pair();
+	struct poke poke = { pthread_self(), p.c };
+	pthread_t t;
+	char buf[61];
+
+	catch (SIGUSR1, on_signal, SA_RESTART);
+	net_send(p.c, buf, 60);
+	EXPECT(net_readable(p.s, 5000));
+	losing = p.s;
+	EXPECT(!pthread_create(&t, NULL, ends_lease, &poke));
+	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
+	pthread_join(t, NULL);
+	net_recv(p.s, buf, 1);
+}
+
 static void often(int usec)
 {
 	struct itimerval it = { { 0, usec }, { 0, usec } };
 
 	EXPECT(!setitimer(ITIMER_REAL, &it, NULL));
+}
+
+static void part_sent(void)
+{
+	static char big[32 << 20];
+	struct pair p = net_warm_pair();
+	ssize_t n;
+
+	catch (SIGALRM, on_signal, SA_RESTART);
+	often(100000);
+	n = send(p.c, big, sizeof(big), 0);
+	EXPECT(n > 0 && n < (ssize_t)sizeof(big));
 }
 
 static void fill(int fd)
@@ -252,6 +337,10 @@ static void sigio(void)
 const struct check api_signal[] = {
 	CHECK(interrupted),
 	CHECK(restarted),
+	CHECK(part_received),
+	CHECK(part_received_later),
+	CHECK(part_received_rest),
+	CHECK(part_sent),
 	CHECK(full_restarted),
 	CHECK(full_interrupted),
 	CHECK(full_moves_on),

@@ -3,13 +3,18 @@
 
 #include "call.h"
 
-/* Its time runs from the first wait on. */
+/*
+ * Its time runs from the first wait on. Who has done part of it returns with
+ * that after a signal, as Linux does: not to be restarted.
+ */
 static void set_end(struct ol_call *call)
 {
 	if (!call->until)
 		call->until = call->limit
 				      ? ol_wait_clock() + (uint64_t)call->limit
 				      : OL_FOREVER;
+	if (call->until == OL_FOREVER && call->done)
+		call->until = OL_ENDLESS;
 }
 
 enum ol_step ol_call_sleep(struct ol_call *call, int *err)
@@ -39,6 +44,13 @@ enum ol_step ol_call_wait(struct ol_call *call, int *err)
 	}
 	ol_look_end();
 	return step;
+}
+
+bool ol_call_ready(const struct ol_call *call, int64_t limit, short event)
+{
+	struct pollfd p = { .fd = call->fd, .events = event };
+
+	return call->nonblock || limit || poll(&p, 1, -1) > 0;
 }
 
 bool ol_call_error(int fd, short mask)

@@ -149,6 +149,14 @@ enum ol_step ol_call_sleep(struct ol_call *call, int *err);
 enum ol_step ol_call_wait(struct ol_call *call, int *err);
 
 /*
+ * After part of a call was done, before Linux's own call does more: that would
+ * be restarted after a signal as long as it has done nothing itself. So sleep
+ * in poll(), which never is; false: a signal came. Not with a @limit
+ * (SO_RCVTIMEO, SO_SNDTIMEO), as then nothing is restarted.
+ */
+bool ol_call_ready(const struct ol_call *call, int64_t limit, short event);
+
+/*
  * After part of a call was done, an error belongs to the next call: do not
  * let a system call fetch it.
  */

@@ -183,8 +183,9 @@ static enum ol_step send_step(struct ol_ep *e, struct ol_call *call)
 }
 
 /* What did not fit before the lease ended */
-static void send_rest(struct ol_call *call)
+static void send_rest(ol_handle h, struct ol_call *call)
 {
+	const int64_t limit = ol_load(&ol_ep_of(h)->snd_ns);
 	const int saved = errno;
 	size_t skip = call->done;
 
@@ -198,7 +199,8 @@ static void send_rest(struct ol_call *call)
 			skip -= v->iov_len;
 			continue;
 		}
-		if (ol_call_error(call->fd, POLLERR | POLLHUP))
+		if (!ol_call_ready(call, limit, POLLOUT) ||
+		    ol_call_error(call->fd, POLLERR | POLLHUP))
 			break;
 		len = v->iov_len - skip;
 		/* After part of the bytes Linux raises no SIGPIPE either. */
@@ -286,7 +288,7 @@ bool ol_send(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 		if (!call.done)
 			return false;
 		if (call.done < len)
-			send_rest(&call);
+			send_rest(h, &call);
 	}
 	return ol_call_finish(&call, err, ret);
 }

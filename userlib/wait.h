@@ -14,6 +14,8 @@
 #include "lease.h"
 
 #define OL_FOREVER UINT64_MAX
+/* The same, but a signal ends it even if SA_RESTART is set. */
+#define OL_ENDLESS (UINT64_MAX / 2)
 
 /* What is waited for, taken under the lock */
 struct ol_wait {
