@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -330,6 +331,15 @@ static void sigio(void)
 	expect_sigio(&p);
 }
 
+static void sigio_ioctl(void)
+{
+	struct pair p = sigio_pair();
+	int on = 1;
+
+	EXPECT(!ioctl(p.s, FIOASYNC, &on));
+	expect_sigio(&p);
+}
+
 #define CHECK(name)            \
 	{                      \
 #name, name, 0 \
@@ -346,5 +356,6 @@ const struct check api_signal[] = {
 	CHECK(full_moves_on),
 	CHECK(forks_asleep),
 	CHECK(sigio),
+	CHECK(sigio_ioctl),
 };
 const size_t api_signal_count = sizeof(api_signal) / sizeof(*api_signal);

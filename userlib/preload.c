@@ -168,6 +168,9 @@ OL_EXPORT int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 
+	/* As O_ASYNC; whether it is to be set only the caller's memory says. */
+	if (h && request == FIOASYNC)
+		ol_lease_end(h, fd);
 	ret = OL_REAL(ioctl)(fd, request, arg);
 	if (h && request == FIONBIO)
 		ol_fd_stale(h, OL_STALE_FL);
