@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
+#include <linux/sockios.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -247,6 +249,25 @@ static void full_moves_on(void)
 	EXPECT(!on_wire(p.c));
 }
 
+/* What a full wire leaves to Linux is sent, if nothing follows it. */
+static void full_tail(void)
+{
+	struct pair p = net_warm_pair();
+	struct iovec iov[] = { { "0123456789", 10 }, { "", 0 } };
+	char half[5];
+	int unsent;
+
+	if (!on_wire(p.c))
+		check_skip("no wire");
+	fill(p.c);
+	EXPECT(on_wire(p.c));
+	net_recv(p.s, half, sizeof(half));
+	EXPECT_EQ(writev(p.c, iov, 2), 10);
+	EXPECT(!on_wire(p.c));
+	EXPECT(!ioctl(p.c, SIOCOUTQNSD, &unsent));
+	EXPECT_EQ(unsent, 0);
+}
+
 static volatile sig_atomic_t forked; /* 1: the child, 2: it has ended well */
 
 static void on_fork(int sig)
@@ -354,6 +375,7 @@ const struct check api_signal[] = {
 	CHECK(full_restarted),
 	CHECK(full_interrupted),
 	CHECK(full_moves_on),
+	CHECK(full_tail),
 	CHECK(forks_asleep),
 	CHECK(sigio),
 	CHECK(sigio_ioctl),

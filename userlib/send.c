@@ -191,8 +191,8 @@ static void send_rest(ol_handle h, struct ol_call *call)
 
 	for (size_t i = 0; i < call->iovlen; i++) {
 		const struct iovec *v = &call->iov[i];
-		int more = i + 1 < call->iovlen ? MSG_MORE : 0;
 		size_t len;
+		int more;
 		ssize_t n;
 
 		if (skip >= v->iov_len) {
@@ -203,6 +203,7 @@ static void send_rest(ol_handle h, struct ol_call *call)
 		    ol_call_error(call->fd, POLLERR | POLLHUP))
 			break;
 		len = v->iov_len - skip;
+		more = call->len - call->done > len ? MSG_MORE : 0;
 		/* After part of the bytes Linux raises no SIGPIPE either. */
 		n = OL_REAL(send)(call->fd, (char *)v->iov_base + skip, len,
 				  call->flags | MSG_NOSIGNAL | more);
