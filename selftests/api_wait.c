@@ -321,6 +321,41 @@ static void cancelled(void)
 	net_exchange(p.c, p.s);
 }
 
+/* What follows under the same number is none of its business. */
+static void *stays(void *arg)
+{
+	char byte;
+	ssize_t n = recv(*(int *)arg, &byte, 1, 0);
+
+	/* Linux stays with the old connection; the library says EBADF. */
+	if (n < 0)
+		EXPECT_EQ(errno, net_preloaded() ? EBADF : 0);
+	else
+		EXPECT(n == 1 && byte == 'o');
+	return NULL;
+}
+
+static void closed_meanwhile(void)
+{
+	struct pair old = net_warm_pair(), new = net_warm_pair();
+	int other = dup(old.s), one = 1;
+	pthread_t t;
+	char byte;
+
+	EXPECT(other >= 0);
+	EXPECT(!pthread_create(&t, NULL, stays, &old.s));
+	usleep(100000);
+	EXPECT_EQ(dup2(new.s, old.s), old.s);
+	/* Which ends the lease that it sleeps on */
+	EXPECT(!setsockopt(other, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
+	net_send(old.c, "o", 1);
+	usleep(100000);
+	net_send(new.c, "n", 1);
+	pthread_join(t, NULL);
+	net_recv(old.s, &byte, 1);
+	EXPECT_EQ(byte, 'n');
+}
+
 static int cancels_itself(void *arg)
 {
 	struct pair p = net_warm_pair();
@@ -435,6 +470,7 @@ const struct check api_wait[] = {
 	CHECK(send_timeout),
 	CHECK(keepalive_ends),
 	CHECK(cancelled),
+	CHECK(closed_meanwhile),
 	CHECK(cancelled_by_itself),
 };
 const size_t api_wait_count = sizeof(api_wait) / sizeof(*api_wait);

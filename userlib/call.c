@@ -22,6 +22,7 @@ enum ol_step ol_call_sleep(struct ol_call *call, int *err)
 	int ret;
 
 	set_end(call);
+	call->slept = true;
 	ret = ol_wait_sleep(&call->wait, call->fd, call->events, call->until);
 	if (ret == 0)
 		return OL_STEP_AGAIN;

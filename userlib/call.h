@@ -29,6 +29,7 @@ enum ol_step {
 
 struct ol_call {
 	int fd;
+	ol_handle h;
 	const struct iovec *iov;
 	size_t iovlen;
 	size_t len;
@@ -36,6 +37,7 @@ struct ol_call {
 	size_t done;
 	bool nonblock;
 	bool lingered;
+	bool slept;
 	bool over;	 /* Linux has answered */
 	bool full;	 /* OL_STEP_WAIT: for the reader of a wire */
 	uint64_t linger; /* end of it, or 0 */
@@ -47,17 +49,19 @@ struct ol_call {
 };
 
 /* Member by member: most of it is only set, and used, when a call waits. */
-static inline void ol_call_begin(struct ol_call *call, int fd,
+static inline void ol_call_begin(struct ol_call *call, int fd, ol_handle h,
 				 const struct iovec *iov, int iovlen,
 				 size_t len, int flags)
 {
 	call->fd = fd;
+	call->h = h;
 	call->iov = iov;
 	call->iovlen = (size_t)iovlen;
 	call->len = len;
 	call->flags = flags;
 	call->done = 0;
 	call->lingered = false;
+	call->slept = false;
 	call->over = false;
 	call->full = false;
 	call->linger = 0;
@@ -75,6 +79,23 @@ static inline bool ol_call_finish(const struct ol_call *call, int err,
 		*ret = -1;
 	}
 	return true;
+}
+
+/*
+ * Another thread closed the descriptor meanwhile. Linux's call would stay with
+ * the file; ours finds only the number, which may be another file's by now,
+ * and says so. What is closed between this look and a system call remains.
+ */
+static inline bool ol_call_closed(const struct ol_call *call)
+{
+	return ol_unlikely(ol_fd_named(call->fd) != call->h);
+}
+
+/* Nothing is done, and it is the kernel's; as ol_send(). */
+static inline bool ol_call_leave(const struct ol_call *call, ssize_t *ret)
+{
+	return call->slept && ol_call_closed(call) &&
+	       ol_call_finish(call, EBADF, ret);
 }
 
 static inline bool ol_call_reachable(const struct iovec *iov, int iovlen)

@@ -125,9 +125,9 @@ static enum ol_step recv_step(struct ol_ep *e, struct ol_call *call)
 }
 
 /* The rest of a WAITALL whose lease ended in the middle */
-static void recv_rest(ol_handle h, struct ol_call *call)
+static void recv_rest(struct ol_call *call)
 {
-	const int64_t limit = ol_load(&ol_ep_of(h)->rcv_ns);
+	const int64_t limit = ol_load(&ol_ep_of(call->h)->rcv_ns);
 	const int saved = errno;
 
 	for (size_t i = 0; i < call->iovlen; i++) {
@@ -137,7 +137,7 @@ static void recv_rest(ol_handle h, struct ol_call *call)
 		if (!v->iov_len)
 			continue;
 		if (!ol_call_ready(call, limit, POLLIN) ||
-		    ol_call_error(call->fd, POLLERR))
+		    ol_call_closed(call) || ol_call_error(call->fd, POLLERR))
 			break;
 		n = OL_REAL(recv)(call->fd, v->iov_base, v->iov_len,
 				  call->flags);
@@ -243,7 +243,7 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 		for (int i = 0; i < iovlen; i++)
 			left[i] = iov[i];
 	}
-	ol_call_begin(&call, fd, all ? left : iov, iovlen, len, flags);
+	ol_call_begin(&call, fd, h, all ? left : iov, iovlen, len, flags);
 
 	for (;;) {
 		step = recv_once(h, &call, &err);
@@ -267,7 +267,7 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 			break;
 	}
 	if (!call.done)
-		return false;
-	recv_rest(h, &call);
+		return ol_call_leave(&call, ret);
+	recv_rest(&call);
 	return ol_call_finish(&call, 0, ret);
 }

@@ -183,9 +183,9 @@ static enum ol_step send_step(struct ol_ep *e, struct ol_call *call)
 }
 
 /* What did not fit before the lease ended */
-static void send_rest(ol_handle h, struct ol_call *call)
+static void send_rest(struct ol_call *call)
 {
-	const int64_t limit = ol_load(&ol_ep_of(h)->snd_ns);
+	const int64_t limit = ol_load(&ol_ep_of(call->h)->snd_ns);
 	const int saved = errno;
 	size_t skip = call->done;
 
@@ -200,6 +200,7 @@ static void send_rest(ol_handle h, struct ol_call *call)
 			continue;
 		}
 		if (!ol_call_ready(call, limit, POLLOUT) ||
+		    ol_call_closed(call) ||
 		    ol_call_error(call->fd, POLLERR | POLLHUP))
 			break;
 		len = v->iov_len - skip;
@@ -280,16 +281,16 @@ bool ol_send(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 	if (ol_unlikely(!len || len > OL_CALL_MAX || flags & ~SEND_FLAGS ||
 			!ol_call_reachable(iov, iovlen)))
 		return false;
-	ol_call_begin(&call, fd, iov, iovlen, len, flags);
+	ol_call_begin(&call, fd, h, iov, iovlen, len, flags);
 
 	do {
 		step = send_once(h, &call, &err);
 	} while (step == OL_STEP_AGAIN);
 	if (step == OL_STEP_KERNEL) {
 		if (!call.done)
-			return false;
+			return ol_call_leave(&call, ret);
 		if (call.done < len)
-			send_rest(h, &call);
+			send_rest(&call);
 	}
 	return ol_call_finish(&call, err, ret);
 }

@@ -69,15 +69,21 @@ static inline bool quiet(struct ol_ep *e, ol_handle h, struct ol_wait *w)
 	return ol_load_acquire(&e->lk) >> 32 == h >> 32;
 }
 
-/* What ol_wait_sleep() says, but 0 once there may be something to do */
+/*
+ * What ol_wait_sleep() says, but 0 once there may be something to do, and
+ * -EBADF if another thread closed the descriptor; see ol_call_closed().
+ */
 static inline int sleep_quiet(int fd, ol_handle h)
 {
 	struct ol_wait w;
 	int ret = 0;
 
 	ol_look_begin();
-	while (!ret && quiet(ol_ep_of(h), h, &w) && !ol_wait_spin(&w))
+	while (!ret && quiet(ol_ep_of(h), h, &w) && !ol_wait_spin(&w)) {
 		ret = ol_wait_sleep(&w, fd, ONLOAD_WAIT_IN, OL_FOREVER);
+		if (ol_unlikely(ol_fd_named(fd) != h))
+			ret = -EBADF;
+	}
 	ol_look_end();
 	return ret;
 }
@@ -95,9 +101,9 @@ ssize_t ol_short_recv(int fd, ol_handle h, void *buf, size_t len)
 	ol_wait_testcancel();
 	ret = sleep_quiet(fd, h);
 	if (ol_unlikely(ret)) {
-		if (ret != -EINTR)
+		if (ret != -EINTR && ret != -EBADF)
 			return OL_LONG;
-		errno = EINTR;
+		errno = -ret;
 		return -1;
 	}
 
