@@ -9,6 +9,7 @@
  * fails the socket() if the module is going away then; so the hook takes one
  * of its own, and a work item drops those once every such socket() is done.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -83,12 +84,14 @@ int onload_redirect_init(void)
 static void onload_unhook(struct proto *prot, int (*ours)(struct sock *),
 			  int (*theirs)(struct sock *))
 {
-	if (cmpxchg(&prot->init, ours, theirs) == ours)
-		return;
-	/* Somebody chained over us and will call us for ever: stay loaded. */
-	pr_err("af_onload: another module holds %s.init; not unloading\n",
-	       prot->name);
-	__module_get(THIS_MODULE);
+	/* Who has chained over us since would call what is not there any more,
+	 * and an exit cannot be refused: wait until he has gone.
+	 */
+	while (cmpxchg(&prot->init, ours, theirs) != ours) {
+		pr_err_ratelimited("af_onload: %s.init is another module's; remove that first\n",
+				   prot->name);
+		msleep(1000);
+	}
 }
 
 /**
