@@ -77,46 +77,50 @@ static void restarted(void)
 	EXPECT(interrupts);
 }
 
-/* A call that has done part of what it was to do says how much. */
-static void part_received(void)
+static void send_part(int fd)
 {
-	struct pair p = net_warm_pair();
+	char buf[60] = "";
+
+	net_send(fd, buf, sizeof(buf));
+}
+
+/* 60 bytes of 61 when @pokes signals; the last one follows. */
+static void receive_part(struct pair p, void *(*pokes)(void *))
+{
 	struct poke poke = { pthread_self(), p.c };
 	pthread_t t;
 	char buf[61];
 
 	catch (SIGUSR1, on_signal, SA_RESTART);
-	net_send(p.c, buf, 60);
-	EXPECT(net_readable(p.s, 5000));
-	EXPECT(!pthread_create(&t, NULL, poker, &poke));
+	EXPECT(!pthread_create(&t, NULL, pokes, &poke));
 	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
 	pthread_join(t, NULL);
 	net_recv(p.s, buf, 1);
 }
 
+/* A call that has done part of what it was to do says how much. */
+static void part_received(void)
+{
+	struct pair p = net_warm_pair();
+
+	send_part(p.c);
+	EXPECT(net_readable(p.s, 5000));
+	receive_part(p, poker);
+}
+
 static void *late_poker(void *arg)
 {
 	struct poke *p = arg;
-	char buf[60];
 
 	usleep(100000);
-	net_send(p->fd, buf, sizeof(buf));
+	send_part(p->fd);
 	return poker(arg);
 }
 
 /* The same if it has slept before there was anything */
 static void part_received_later(void)
 {
-	struct pair p = net_warm_pair();
-	struct poke poke = { pthread_self(), p.c };
-	pthread_t t;
-	char buf[61];
-
-	catch (SIGUSR1, on_signal, SA_RESTART);
-	EXPECT(!pthread_create(&t, NULL, late_poker, &poke));
-	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
-	pthread_join(t, NULL);
-	net_recv(p.s, buf, 1);
+	receive_part(net_warm_pair(), late_poker);
 }
 
 /* The same if Linux does the rest: a socket option ends the lease. */
@@ -136,18 +140,11 @@ static void *ends_lease(void *arg)
 static void part_received_rest(void)
 {
 	struct pair p = net_warm_pair();
-	struct poke poke = { pthread_self(), p.c };
-	pthread_t t;
-	char buf[61];
 
-	catch (SIGUSR1, on_signal, SA_RESTART);
-	net_send(p.c, buf, 60);
+	send_part(p.c);
 	EXPECT(net_readable(p.s, 5000));
 	losing = p.s;
-	EXPECT(!pthread_create(&t, NULL, ends_lease, &poke));
-	EXPECT_EQ(recv(p.s, buf, 61, MSG_WAITALL), 60);
-	pthread_join(t, NULL);
-	net_recv(p.s, buf, 1);
+	receive_part(p, ends_lease);
 }
 
 static void often(int usec)
@@ -227,26 +224,19 @@ static void full_interrupted(void)
 	EXPECT_EQ(errno, EINTR);
 }
 
-static bool on_wire(int fd)
-{
-	struct onload_info info;
-
-	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
-}
-
 /* Linux has more room than a wire: signals do not keep a call from it. */
 static void full_moves_on(void)
 {
 	struct pair p = net_warm_pair();
 
-	if (!on_wire(p.c))
+	if (!net_wired(p.c))
 		check_skip("no wire");
 	catch (SIGALRM, on_signal, SA_RESTART);
 	fill(p.c);
-	EXPECT(on_wire(p.c));
+	EXPECT(net_wired(p.c));
 	often(3000);
 	EXPECT_EQ(send(p.c, "x", 1, 0), 1);
-	EXPECT(!on_wire(p.c));
+	EXPECT(!net_wired(p.c));
 }
 
 /* What a full wire leaves to Linux is sent, if nothing follows it. */
@@ -257,13 +247,13 @@ static void full_tail(void)
 	char half[5];
 	int unsent;
 
-	if (!on_wire(p.c))
+	if (!net_wired(p.c))
 		check_skip("no wire");
 	fill(p.c);
-	EXPECT(on_wire(p.c));
+	EXPECT(net_wired(p.c));
 	net_recv(p.s, half, sizeof(half));
 	EXPECT_EQ(writev(p.c, iov, 2), 10);
-	EXPECT(!on_wire(p.c));
+	EXPECT(!net_wired(p.c));
 	EXPECT(!ioctl(p.c, SIOCOUTQNSD, &unsent));
 	EXPECT_EQ(unsent, 0);
 }
@@ -366,18 +356,12 @@ static void sigio_ioctl(void)
 #name, name, 0 \
 	}
 const struct check api_signal[] = {
-	CHECK(interrupted),
-	CHECK(restarted),
-	CHECK(part_received),
-	CHECK(part_received_later),
-	CHECK(part_received_rest),
-	CHECK(part_sent),
-	CHECK(full_restarted),
-	CHECK(full_interrupted),
-	CHECK(full_moves_on),
-	CHECK(full_tail),
-	CHECK(forks_asleep),
-	CHECK(sigio),
+	CHECK(interrupted),	   CHECK(restarted),
+	CHECK(part_received),	   CHECK(part_received_later),
+	CHECK(part_received_rest), CHECK(part_sent),
+	CHECK(full_restarted),	   CHECK(full_interrupted),
+	CHECK(full_moves_on),	   CHECK(full_tail),
+	CHECK(forks_asleep),	   CHECK(sigio),
 	CHECK(sigio_ioctl),
 };
 const size_t api_signal_count = sizeof(api_signal) / sizeof(*api_signal);

@@ -56,19 +56,12 @@ static int ask(int fd, uint32_t slot, struct onload_lease *l)
 	return abi_get(fd, ONLOAD_LEASE, l, sizeof(*l)) ? errno : 0;
 }
 
-static bool wired(int fd)
-{
-	struct onload_info info;
-
-	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
-}
-
 static void wire(struct pair p, uint32_t c, uint32_t s)
 {
 	uint64_t end = net_ms() + PATIENCE;
 	struct onload_lease l;
 
-	while (!wired(p.c) || !wired(p.s)) {
+	while (!net_wired(p.c) || !net_wired(p.s)) {
 		ask(p.c, c, &l);
 		ask(p.s, s, &l);
 		EXPECT(net_ms() < end);
@@ -148,7 +141,7 @@ void crossed_locks(void)
 	while (net_ms() < end) {
 		ask(p.c, 0, &c);
 		ask(p.s, 1, &s);
-		wires += wired(p.c);
+		wires += net_wired(p.c);
 		give_back(p.c, c.generation);
 		give_back(p.s, s.generation);
 	}

@@ -107,13 +107,6 @@ static void *talk(void *arg)
 	return NULL;
 }
 
-static bool wired(int fd)
-{
-	struct onload_info info;
-
-	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
-}
-
 /* System calls of both, in MESSAGES messages each way */
 static uint64_t dialogue(int flags)
 {
@@ -123,7 +116,7 @@ static uint64_t dialogue(int flags)
 				 { p.s, false, flags, 0 } };
 	pthread_t other;
 
-	while (!wired(p.c) || !wired(p.s)) {
+	while (!net_wired(p.c) || !net_wired(p.s)) {
 		net_exchange(p.c, p.s);
 		EXPECT(net_ms() < end);
 	}
@@ -131,7 +124,7 @@ static uint64_t dialogue(int flags)
 	EXPECT(!pthread_create(&other, NULL, talk, &sides[1]));
 	talk(&sides[0]);
 	pthread_join(other, NULL);
-	EXPECT(wired(p.c) && wired(p.s));
+	EXPECT(net_wired(p.c) && net_wired(p.s));
 	close(p.c);
 	close(p.s);
 	check_note("%llu and %llu system calls in %d messages each way",

@@ -42,13 +42,6 @@ static long used(void)
 	return all;
 }
 
-static bool wired(int fd)
-{
-	struct onload_info info;
-
-	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
-}
-
 static void open_all(void)
 {
 	struct rlimit files = { 2 * count + 64, 2 * count + 64 };
@@ -65,7 +58,7 @@ static void wire_all(void)
 	for (int i = 0; i < count; i++) {
 		uint64_t end = net_ms() + 5000;
 
-		while (!wired(pairs[i].c) || !wired(pairs[i].s)) {
+		while (!net_wired(pairs[i].c) || !net_wired(pairs[i].s)) {
 			net_exchange(pairs[i].c, pairs[i].s);
 			EXPECT(net_ms() < end);
 		}
@@ -77,7 +70,7 @@ static void carry_all(void)
 	char out[MESSAGE], in[MESSAGE];
 
 	for (int i = 0; i < count; i++) {
-		EXPECT(wired(pairs[i].c) && wired(pairs[i].s));
+		EXPECT(net_wired(pairs[i].c) && net_wired(pairs[i].s));
 		memset(out, i, sizeof(out));
 		memcpy(out, &i, sizeof(i));
 		net_send(pairs[i].c, out, sizeof(out));

@@ -182,6 +182,13 @@ bool net_info(int fd, struct onload_info *info)
 	return !getsockopt(fd, SOL_ONLOAD, ONLOAD_INFO, info, &len);
 }
 
+bool net_wired(int fd)
+{
+	struct onload_info info;
+
+	return net_info(fd, &info) && info.leased == ONLOAD_PATH_WIRE;
+}
+
 const char *net_reason(uint32_t reason)
 {
 	static const char *const words[] = {

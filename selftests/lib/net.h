@@ -43,6 +43,7 @@ void net_exchange(int a, int b);
 bool net_preloaded(void);
 /* False on a socket that is not ours */
 bool net_info(int fd, struct onload_info *info);
+bool net_wired(int fd);
 const char *net_reason(uint32_t reason);
 
 /* Whole transfers, or the check fails */
