@@ -454,23 +454,14 @@ static void keepalive_ends(void)
 #name, name, 0 \
 	}
 const struct check api_wait[] = {
-	CHECK(connect_nonblock),
-	CHECK(connect_refused),
-	CHECK(not_connected),
-	CHECK(address_in_use),
-	CHECK(accept4_flags),
-	CHECK(poll_states),
-	CHECK(select_states),
-	CHECK(epoll_level),
-	CHECK(epoll_edge),
-	CHECK(epoll_oneshot),
-	CHECK(epoll_out),
-	CHECK(rcvlowat),
-	CHECK(receive_timeout),
-	CHECK(send_timeout),
-	CHECK(keepalive_ends),
-	CHECK(cancelled),
-	CHECK(closed_meanwhile),
-	CHECK(cancelled_by_itself),
+	CHECK(connect_nonblock), CHECK(connect_refused),
+	CHECK(not_connected),	 CHECK(address_in_use),
+	CHECK(accept4_flags),	 CHECK(poll_states),
+	CHECK(select_states),	 CHECK(epoll_level),
+	CHECK(epoll_edge),	 CHECK(epoll_oneshot),
+	CHECK(epoll_out),	 CHECK(rcvlowat),
+	CHECK(receive_timeout),	 CHECK(send_timeout),
+	CHECK(keepalive_ends),	 CHECK(cancelled),
+	CHECK(closed_meanwhile), CHECK(cancelled_by_itself),
 };
 const size_t api_wait_count = sizeof(api_wait) / sizeof(*api_wait);
