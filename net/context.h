@@ -122,16 +122,19 @@ struct onload_ctx {
 int onload_ctx_create(struct net *net, struct onload_context *req);
 struct onload_ctx *onload_ctx_of_current(void);
 void onload_ctx_put(struct onload_ctx *ctx);
+int onload_ctx_hold(struct onload_ctx *ctx);
+void onload_ctx_unhold(struct onload_ctx *ctx);
+u32 onload_ctx_generation(struct onload_ctx *ctx);
+
+/* slot.c */
+int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot);
 int onload_ctx_attach(struct onload_ctx *ctx, u32 slot,
 		      struct onload_flow *flow);
 void onload_ctx_detach(struct onload_ctx *ctx, u32 slot,
 		       struct onload_flow *flow, bool give_back);
-int onload_ctx_hold(struct onload_ctx *ctx);
-void onload_ctx_unhold(struct onload_ctx *ctx);
 int onload_ctx_rings(struct onload_ctx *ctx, struct onload_flow *flow);
 int onload_ctx_region(struct onload_ctx *ctx, struct onload_flow *flow);
 void onload_ctx_hide(struct onload_ctx *ctx, u32 slot);
-u32 onload_ctx_generation(struct onload_ctx *ctx);
 
 /* rings.c */
 int onload_pages_charge(struct onload_ctx *ctx, unsigned long n);
