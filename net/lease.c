@@ -486,6 +486,46 @@ int onload_reclaim(struct onload_flow *flow, enum onload_reason why)
 }
 
 /**
+ * onload_end_owned() - no lease any more, with the socket locked
+ * @flow: any
+ * @why: reason to record
+ *
+ * The lease is taken back, the flow hidden from the gate and the socket's own
+ * sk_prot put back, at one go: between two of these the other end could make
+ * it a wire, or a segment of a leased flow pass the gate. After release_sock()
+ * the caller owes an onload_reclaimed().
+ *
+ * Context: may sleep, socket locked.
+ * Return: as onload_reclaim_owned().
+ */
+int onload_end_owned(struct onload_flow *flow, enum onload_reason why)
+{
+	int err = onload_reclaim_owned(flow, why);
+
+	onload_flow_unhash(flow);
+	onload_prot_restore(flow);
+	return err;
+}
+
+/**
+ * onload_end() - no lease any more
+ * @flow: any; see onload_end_owned()
+ * @why: reason to record
+ *
+ * Context: may sleep, socket not locked.
+ */
+void onload_end(struct onload_flow *flow, enum onload_reason why)
+{
+	struct sock *sk = flow->sk;
+	int err;
+
+	lock_sock(sk);
+	err = onload_end_owned(flow, why);
+	release_sock(sk);
+	onload_reclaimed(flow, err);
+}
+
+/**
  * onload_handback() - the library gives the lease back
  * @flow: any
  * @generation: of the lease it means

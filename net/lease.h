@@ -15,6 +15,8 @@ bool onload_backing_off(const struct onload_flow *flow);
 int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why);
 void onload_reclaimed(struct onload_flow *flow, int err);
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why);
+int onload_end_owned(struct onload_flow *flow, enum onload_reason why);
+void onload_end(struct onload_flow *flow, enum onload_reason why);
 int onload_handback(struct onload_flow *flow, u32 generation,
 		    enum onload_reason why);
 void onload_detach(struct onload_flow *flow, enum onload_reason why,

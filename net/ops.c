@@ -286,16 +286,9 @@ static __poll_t onload_flow_poll(struct file *file, struct socket *sock,
 static int onload_flow_release(struct socket *sock)
 {
 	struct onload_flow *flow = onload_flow_of(sock);
-	struct sock *sk = sock->sk;
 	int err;
 
-	/* At one go: between the two the other end could make it a wire. */
-	lock_sock(sk);
-	err = onload_reclaim_owned(flow, ONLOAD_R_CLOSE);
-	onload_flow_unhash(flow);
-	onload_prot_restore(flow);
-	release_sock(sk);
-	onload_reclaimed(flow, err);
+	onload_end(flow, ONLOAD_R_CLOSE);
 	/* A thread may still be in the slot: the rings stay. */
 	onload_detach(flow, ONLOAD_R_CLOSE, false);
 	WRITE_ONCE(sock->ops, flow->base);
@@ -362,14 +355,8 @@ static int onload_retire(struct socket *sock)
 		kfree(retired);
 		return 0;
 	}
-	if (flow) {
-		/* Unhashed flows are not leased, and until it is no segment
-		 * of a leased one may pass the gate.
-		 */
-		err = onload_reclaim_owned(flow, ONLOAD_R_NOT_STOCK);
-		onload_flow_unhash(flow);
-		onload_prot_restore(flow);
-	}
+	if (flow)
+		err = onload_end_owned(flow, ONLOAD_R_NOT_STOCK);
 	WRITE_ONCE(sock->ops, onload_linux_ops(sk->sk_family));
 	release_sock(sk);
 	if (flow) {

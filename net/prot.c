@@ -78,15 +78,9 @@ struct proto *onload_prot(const struct sock *sk)
 static int onload_diag_destroy(struct sock *sk, int err)
 {
 	struct onload_flow *flow = onload_flow_get_sk(sk);
-	int ret;
 
 	if (flow) {
-		/* And no lease until the end, which is near. */
-		lock_sock(sk);
-		ret = onload_reclaim_owned(flow, ONLOAD_R_ABORT);
-		onload_flow_unhash(flow);
-		release_sock(sk);
-		onload_reclaimed(flow, ret);
+		onload_end(flow, ONLOAD_R_ABORT);
 		onload_flow_put(flow);
 	}
 	return tcp_abort(sk, err);
