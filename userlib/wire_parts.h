@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lease.h"
+#include "line.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -24,34 +25,16 @@ static inline bool ol_wire_publish(__u64 *word, __u64 old, __u64 new)
 /* What is longer is published in pieces of that. */
 #define OL_WIRE_PIECE 4096
 
-/* It is about to be written: fetch it meanwhile. */
-static inline void ol_line_mine(const void *line)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
-#else
-	__builtin_prefetch(line, 1);
-#endif
-}
-
-/* It is about to be read elsewhere: nearer to there. */
-static inline void ol_line_yours(const void *line)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("cldemote %0" : : "m"(*(const char *)line));
-#else
-	(void)line;
-#endif
-}
-
 /*
  * Hints for a dialogue of short messages, measured by make bench-native: what
  * was sent leaves our cache for one that both ends share, and the lines of a
  * next message as long as this one come to ours. In a stream they only take
- * away what is needed again. No-ops on processors that do not know them.
+ * away what is needed again. Of a long message the reader has the beginning by
+ * the time that its end was sent: there the former comes too late to help. No-ops
+ * on processors that do not know them.
  */
-#define OL_WIRE_HINT_MAX 16384 /* bytes */
-#define OL_LINE		 64
+#define OL_WIRE_HINT_MAX  16384 /* bytes of a message */
+#define OL_WIRE_YOURS_MAX 8192	/* ditto */
 
 static inline void ol_wire_hint(struct ol_ep *e, uint32_t pos, uint32_t n)
 {
@@ -62,7 +45,8 @@ static inline void ol_wire_hint(struct ol_ep *e, uint32_t pos, uint32_t n)
 		return;
 	ol_line_yours(e->own);
 	for (uint32_t i = 0; i < n; i += OL_LINE) {
-		ol_line_yours(&ring[(pos + i) & e->wmask]);
+		if (n <= OL_WIRE_YOURS_MAX)
+			ol_line_yours(&ring[(pos + i) & e->wmask]);
 		ol_line_mine(&ring[(pos + n + i) & e->wmask]);
 	}
 }

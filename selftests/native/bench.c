@@ -35,22 +35,29 @@ static const char usage[] =
 	"  -j          JSON\n"
 	"Exits with 1 if data was wrong, whatever the figures.\n";
 
-/* Over all rounds; @plan -1: the cache line */
-static struct bench_time least(const struct bench_round *rounds, unsigned int n,
-			       int plan, int way)
+static void shortest(struct bench_time *t, const struct bench_time *u)
 {
-	struct bench_time t = { 1e18, 1e18 };
+	if (u->best < t->best)
+		t->best = u->best;
+	if (u->median < t->median)
+		t->median = u->median;
+}
 
-	for (unsigned int i = 0; i < n; i++) {
-		const struct bench_time *u =
-			plan < 0 ? &rounds[i].line : &rounds[i].time[plan][way];
+/* Each figure's least over all rounds */
+static struct bench_round least(const struct bench_round *rounds,
+				unsigned int n)
+{
+	struct bench_round all = rounds[0];
 
-		if (u->best < t.best)
-			t.best = u->best;
-		if (u->median < t.median)
-			t.median = u->median;
+	for (unsigned int i = 1; i < n; i++) {
+		shortest(&all.line, &rounds[i].line);
+		shortest(&all.bare, &rounds[i].bare);
+		for (int k = 0; k < BENCH_PLANS * BENCH_WAYS; k++)
+			shortest(&all.time[k / BENCH_WAYS][k % BENCH_WAYS],
+				 &rounds[i].time[k / BENCH_WAYS]
+						[k % BENCH_WAYS]);
 	}
-	return t;
+	return all;
 }
 
 static void put_target(struct out *o, double target, bool met)
@@ -79,13 +86,19 @@ static void put_plan(struct out *o, const struct bench_plan *plan,
 	out_end(o, '}');
 }
 
-static void put_line(struct out *o, double wire, double line)
+static void put_line(struct out *o, double wire, double line, double bare)
 {
 	out_begin(o, "cache_line", '{');
 	out_f64(o, "ns", "cache line there and back: %.0f ns; ", line);
 	out_f64(o, "ratio", "a round trip of 64 B takes %.2f of it; at most",
 		wire / line);
 	put_target(o, LINE_TARGET, wire / line <= LINE_TARGET);
+	out_end(o, '}');
+	out_begin(o, "bare", '{');
+	out_f64(o, "ns", "64 B and a position, without a library: %.0f ns; ",
+		bare);
+	out_f64(o, "ratio", "the library's round trip takes %.2f of it\n",
+		wire / bare);
 	out_end(o, '}');
 }
 
@@ -113,7 +126,7 @@ static unsigned int number(const char *s, unsigned long most)
 
 int main(int argc, char **argv)
 {
-	struct bench_round rounds[BENCH_ROUNDS_MAX];
+	struct bench_round rounds[BENCH_ROUNDS_MAX], all;
 	struct out o = { .file = stdout, .pretty = true };
 	unsigned int n = 10, batches = 40;
 	uint64_t sends, recvs;
@@ -139,6 +152,7 @@ int main(int argc, char **argv)
 	if (!bench_steps(STEPS_SIZE, &sends, &recvs) ||
 	    !bench_measure(rounds, n, batches))
 		return EXIT_FAILURE;
+	all = least(rounds, n);
 
 	out_begin(&o, NULL, '{');
 	out_text(&o,
@@ -148,11 +162,11 @@ int main(int argc, char **argv)
 		 "TCP", "times", "wire", "TCP", "times");
 	out_begin(&o, "tests", '[');
 	for (int i = 0; i < BENCH_PLANS; i++)
-		put_plan(&o, &bench_plans[i], least(rounds, n, i, BENCH_WIRE),
-			 least(rounds, n, i, BENCH_TCP));
+		put_plan(&o, &bench_plans[i], all.time[i][BENCH_WIRE],
+			 all.time[i][BENCH_TCP]);
 	out_end(&o, ']');
-	put_line(&o, least(rounds, n, 0, BENCH_WIRE).best,
-		 least(rounds, n, -1, 0).best);
+	put_line(&o, all.time[0][BENCH_WIRE].best, all.line.best,
+		 all.bare.best);
 	put_steps(&o, sends, recvs);
 	out_end(&o, '}');
 	return out_finish(&o) ? EXIT_SUCCESS : EXIT_FAILURE;

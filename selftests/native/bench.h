@@ -35,6 +35,7 @@ struct bench_time {
 
 struct bench_round {
 	struct bench_time line; /* a cache line, there and back */
+	struct bench_time bare; /* 64 bytes and a position, without a library */
 	struct bench_time time[BENCH_PLANS][BENCH_WAYS];
 };
 

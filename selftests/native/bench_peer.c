@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../userlib/line.h"
 #include "../../userlib/onload.h"
 #include "bench.h"
 #include "twin.h"
@@ -32,15 +33,24 @@
 #define TIGHT	  8 /* bytes compared at either end */
 #define LINE	  64
 #define LINE_TRIP 200
+#define BARE_RING 16384
 #define SPIN_USEC 100000
 #define LIMIT_S	  300
 #define PAIRING	  100000
 
 enum side { CLIENT, SERVER, SIDES };
 
+/* What one side writes and the other reads. Processors fetch pairs of lines. */
+struct bare {
+	_Alignas(2 * LINE) uint64_t tx;
+	_Alignas(2 * LINE) uint64_t rx; /* of the other's */
+	_Alignas(2 * LINE) uint8_t ring[BARE_RING];
+};
+
 struct shared {
-	_Alignas(64) uint32_t arrived; /* at barriers, by both */
-	_Alignas(64) uint32_t line;
+	_Alignas(LINE) uint32_t arrived; /* at barriers, by both */
+	_Alignas(LINE) uint32_t line;
+	struct bare bare[SIDES];
 };
 
 struct peer {
@@ -246,6 +256,64 @@ static struct bench_time measure_line(struct peer *p, unsigned int batches)
 	return sum_up(ns, batches);
 }
 
+static void move(uint64_t *position, uint64_t old)
+{
+	__atomic_compare_exchange_n(position, &old, old + LINE, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/*
+ * What no library can do without: the bytes in one line, published by an
+ * exchange in another, and given back by an exchange; with the hints to the
+ * caches that the library gives.
+ */
+static void bare_send(struct bare *own, uint64_t pos, const uint8_t *data)
+{
+	uint8_t *to = &own->ring[pos % BARE_RING];
+
+	ol_line_mine(&own->tx);
+	memcpy(to, data, LINE);
+	move(&own->tx, pos);
+	ol_line_yours(&own->tx);
+	ol_line_yours(to);
+	ol_line_mine(&own->ring[(pos + LINE) % BARE_RING]);
+}
+
+static void bare_recv(struct bare *own, const struct bare *other, uint64_t pos,
+		      uint8_t *buf)
+{
+	while (__atomic_load_n(&other->tx, __ATOMIC_ACQUIRE) == pos)
+		;
+	memcpy(buf, &other->ring[pos % BARE_RING], LINE);
+	move(&own->rx, pos);
+}
+
+static struct bench_time measure_bare(struct peer *p, unsigned int batches)
+{
+	struct bare *own = &p->shared->bare[p->side];
+	const struct bare *other = &p->shared->bare[!p->side];
+	double ns[BENCH_BATCHES_MAX];
+	uint64_t pos = own->tx;
+
+	for (unsigned int i = 0; i < batches; i++) {
+		uint64_t start;
+
+		barrier(p);
+		start = now_ns();
+		for (int k = 0; k < LINE_TRIP; k++, pos += LINE) {
+			if (p->side == CLIENT)
+				bare_send(own, pos, p->pattern);
+			bare_recv(own, other, pos, p->buf);
+			if (p->side == SERVER)
+				bare_send(own, pos, p->pattern);
+		}
+		ns[i] = (double)(now_ns() - start) / LINE_TRIP;
+		if (memcmp(p->buf, p->pattern, LINE))
+			fail(p, "wrong data");
+	}
+	return sum_up(ns, batches);
+}
+
 /* A wire needs both ends quiet for a moment, and both to have asked. Its
  * first bytes are a whole cache line, as all that follow are lines.
  */
@@ -295,6 +363,7 @@ static void run(struct peer *p, struct bench_round *rounds, unsigned int n,
 	pair(p);
 	for (unsigned int i = 0; i < n; i++) {
 		rounds[i].line = measure_line(p, batches);
+		rounds[i].bare = measure_bare(p, batches);
 		for (unsigned int k = 0; k < BENCH_PLANS * BENCH_WAYS; k++) {
 			const struct bench_plan *plan =
 				&bench_plans[k / BENCH_WAYS];
