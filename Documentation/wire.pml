@@ -7,7 +7,8 @@
  *   WIRE   what becomes of the bytes: two ends that pair, publish and leave,
  *          by themselves or taken back, one after the other or both at once,
  *          while bytes sent by TCP before and after are under way; death of
- *          one process at any step.
+ *          one process at any step; two threads of one; a ring that is made
+ *          longer.
  *          net/wire.c, import.c, gate.c, userlib/wire.c, lease.c
  *   SLEEP  who sleeps on a wire is woken: for bytes, for room, with poll by
  *          edge, when it ends.
@@ -35,7 +36,7 @@ inline lock(l) { atomic { !l -> l = true } }
 
 #ifdef WIRE
 
-/* Two ends, each with a process of one thread, and a raw system call of
+/* Two ends, each with a process of one thread or two, and a raw system call of
  * another. A byte is its number in its direction, from 1.
  */
 #ifndef N0
@@ -44,10 +45,16 @@ inline lock(l) { atomic { !l -> l = true } }
 #ifndef N1
 #define N1	1	/* ditto end 1 */
 #endif
-#define NMAX	2
+#ifndef NMAX
+#define NMAX	2	/* the greater of the two */
+#endif
 #ifndef RS
 #define RS	1	/* size of a ring */
 #endif
+#ifndef THREADS
+#define THREADS	1	/* of end 0's process */
+#endif
+#define GROWN	2	/* size of a ring that was made longer, with -DGROW */
 #ifndef RAW
 #define RAW	0	/* raw system calls, either end */
 #endif
@@ -66,7 +73,17 @@ bool t_user[2];
 byte r_gen[2];
 byte r_pos[2];
 bool r_user[2];
-byte ring[4];		/* of end e: RS from 2 * e on */
+byte ring[4];		/* of end e: from GROWN * e on */
+#ifdef GROW
+byte t_size[2] = RS;	/* in the same word as t_pos */
+byte room[2] = RS;	/* the kernel's: the region's size */
+byte s_size[4];		/* of wire w and end e: t_size when it was cut */
+#define SIZE(e)		t_size[e]
+#define CUT_SIZE(w, e)	s_size[2 * (w) + (e)]
+#else
+#define SIZE(e)		RS
+#define CUT_SIZE(w, e)	RS
+#endif
 byte s_gen[2];		/* the slot's wire_gen, copied after the lease began */
 byte s_word[2];		/* the slot's word: its wire's generation, or 0 */
 
@@ -92,9 +109,9 @@ bool ctx_dead;		/* end 0's */
 /* Linux: what was sent by TCP and arrived, and what waits for recv() */
 byte l_sent[2];
 byte l_rcvd[2];
-byte tcp[4];		/* of end e: NMAX from 2 * e on */
+byte tcp[2 * NMAX];	/* of end e: from NMAX * e on */
 byte q_n[2];
-byte q[4];
+byte q[2 * NMAX];	/* ditto */
 
 /* What is true */
 byte asked[2];
@@ -113,10 +130,13 @@ inline because(e, reason)
 inline prepend(e, byte_)
 {
 #ifdef BUG_BEHIND
-	q[2 * e + q_n[e]] = byte_;
+	q[NMAX * e + q_n[e]] = byte_;
 #else
-	q[2 * e + 1] = q[2 * e];
-	q[2 * e] = byte_;
+#if NMAX > 2
+	q[NMAX * e + 2] = q[NMAX * e + 1];
+#endif
+	q[NMAX * e + 1] = q[NMAX * e];
+	q[NMAX * e] = byte_;
 #endif
 	q_n[e] = q_n[e] + 1
 }
@@ -126,6 +146,10 @@ inline forget(w)
 {
 	cut[w] = false; snap[2 * w] = 0; snap[2 * w + 1] = 0;
 	t_pos[0] = 0; r_pos[0] = 0; t_pos[1] = 0; r_pos[1] = 0;
+#ifdef GROW
+	t_size[0] = RS; t_size[1] = RS;
+	s_size[2 * w] = 0; s_size[2 * w + 1] = 0;
+#endif
 	ring[0] = 0; ring[1] = 0; ring[2] = 0; ring[3] = 0
 }
 
@@ -145,11 +169,17 @@ inline leave(e, o)
 		cut[at[e]] = true;
 		assert(t_user[e]);
 		snap[2 * at[e] + e] = t_pos[e];
+#ifdef GROW
+		s_size[2 * at[e] + e] = t_size[e];
+#endif
 		t_user[e] = false
 	};
 	atomic {
 		assert(t_user[o]);
 		snap[2 * at[e] + o] = t_pos[o];
+#ifdef GROW
+		s_size[2 * at[e] + o] = t_size[o];
+#endif
 #ifndef BUG_CUT_ONE
 		t_user[o] = false;
 #endif
@@ -164,11 +194,15 @@ cut_already:
 	atomic {
 		/* Import, from behind */
 		assert(r_gen[e] == r_gen[o] && t_gen[e] == t_gen[o]);
-		assert(snap[2 * at[e] + o] - r_pos[e] <= RS);
+		assert(snap[2 * at[e] + o] - r_pos[e] <= CUT_SIZE(at[e], o));
+#ifdef GROW
+		assert(CUT_SIZE(at[e], o) <= room[o]);
+#endif
 		do
 		:: snap[2 * at[e] + o] > r_pos[e] ->
 			snap[2 * at[e] + o]--;
-			prepend(e, ring[2 * o + snap[2 * at[e] + o] % RS])
+			prepend(e, ring[GROWN * o + snap[2 * at[e] + o] %
+					CUT_SIZE(at[e], o)])
 		:: else -> break
 		od;
 		owner[e] = KERNEL;
@@ -199,16 +233,19 @@ not_wired:
 inline tcp_send(e)
 {
 	acc[e]++;
-	tcp[2 * e + l_sent[e]] = acc[e];
+	tcp[NMAX * e + l_sent[e]] = acc[e];
 	l_sent[e]++
 }
 
 inline tcp_recv(e)
 {
-	assert(q[2 * e] == app[e] + 1);
+	assert(q[NMAX * e] == app[e] + 1);
 	app[e]++;
-	q[2 * e] = q[2 * e + 1];
-	q[2 * e + 1] = 0;
+	q[NMAX * e] = q[NMAX * e + 1];
+#if NMAX > 2
+	q[NMAX * e + 1] = q[NMAX * e + 2];
+#endif
+	q[NMAX * e + NMAX - 1] = 0;
 	q_n[e]--
 }
 
@@ -266,6 +303,9 @@ inline prepare(e)
 #endif
 	t_gen[e] = gen; t_pos[e] = 0;
 	r_gen[e] = gen; r_pos[e] = 0;
+#ifdef GROW
+	t_size[e] = room[e];
+#endif
 	s_gen[e] = gen
 }
 
@@ -321,12 +361,18 @@ asked_for:
 	skip
 }
 
-#define clear()	p = 0; n = 0; val = 0; g = 0; sending = false
+#ifdef BUG_UNLOCKED
+#define FREE(e)	true
+#else
+#define FREE(e)	(!lk[e])
+#endif
+
+#define clear()	p = 0; n = 0; val = 0; g = 0; size = 0; sending = false
 
 proctype library(byte e)
 {
 	byte o = 1 - e;
-	byte p, n, val, g;
+	byte p, n, val, g, size;
 	bool sending, ok;
 
 end:	/* What poll() would say, or something to send, or a lease to be had */
@@ -342,7 +388,7 @@ end:	/* What poll() would say, or something to send, or a lease to be had */
 	fi;
 enter:
 	U(if
-	   :: !lk[e] -> lk[e] = true
+	   :: FREE(e) -> lk[e] = true
 	   :: lk[e] || !lease[e] -> inside[e] = inside[e] + COUNTED; goto plain
 	   fi);
 	if
@@ -365,13 +411,29 @@ enter:
 	if
 	:: sending ->
 		U(if
-		   :: t_gen[e] == lease[e] && t_user[e] -> p = t_pos[e]; val = acc[e] + 1
+		   :: t_gen[e] == lease[e] && t_user[e] ->
+			p = t_pos[e]; val = acc[e] + 1; size = SIZE(e)
 		   :: else -> goto lost
 		   fi;
 		   n = p - r_pos[o];
+#ifdef GROW
+		   /* resize(): what is unread must lie where it lies */
 		   if
-		   :: n > RS -> goto lost
-		   :: n == RS -> lk[e] = false; clear(); sending = true;
+#ifdef BUG_GROW_FULL
+		   :: room[e] > size -> size = room[e]
+#else
+		   :: room[e] > size && n == 0 -> size = room[e]
+#endif
+		   :: else
+		   fi;
+#endif
+		   if
+		   :: n > size -> goto lost
+		   :: n == size -> lk[e] = false; clear(); sending = true;
+#ifdef GROW
+			/* onload_wire_grow() */
+			room[e] = GROWN;
+#endif
 			/* Waits, or leaves the rest to Linux */
 			goto crowded
 		   :: else
@@ -383,12 +445,15 @@ enter:
 		   :: else -> goto lost
 		   fi);
 #endif
-		U(ring[2 * e + p % RS] = val);
+		U(ring[GROWN * e + p % size] = val);
 #ifndef BUG_PUBLISH_FIRST
 		U(if
 		   :: t_gen[e] == lease[e] && t_user[e] && t_pos[e] == p ->
 			assert(owner[e] == WIRED && val == acc[e] + 1);
-			t_pos[e] = p + 1; acc[e]++
+			t_pos[e] = p + 1; acc[e]++;
+#ifdef GROW
+			t_size[e] = size
+#endif
 		   :: else -> goto lost
 		   fi)
 #endif
@@ -397,13 +462,13 @@ enter:
 		   :: r_gen[e] == lease[e] && r_user[e] -> p = r_pos[e]
 		   :: else -> goto lost
 		   fi);
-		U(n = t_pos[o] - p;
+		U(n = t_pos[o] - p; size = SIZE(o);
 		   if
-		   :: n > RS || (n == 0 && !(t_gen[o] == lease[e] && t_user[o])) -> goto lost
+		   :: n > size || (n == 0 && !(t_gen[o] == lease[e] && t_user[o])) -> goto lost
 		   :: n == 0 && t_gen[o] == lease[e] && t_user[o] -> lk[e] = false; clear(); goto end
 		   :: else
 		   fi);
-		U(val = ring[2 * o + p % RS]);
+		U(val = ring[GROWN * o + p % size]);
 		U(if
 		   :: r_gen[e] == lease[e] && r_user[e] && r_pos[e] == p ->
 			r_pos[e] = p + 1;
@@ -416,7 +481,10 @@ enter:
 	goto end;
 crowded:
 	U(if
-	   :: r_pos[o] != t_pos[e] - RS || !t_user[e] || owner[e] != WIRED -> goto enter
+	   :: r_pos[o] != t_pos[e] - SIZE(e) || !t_user[e] || owner[e] != WIRED -> goto enter
+#ifdef BUG_GROW_FULL
+	   :: room[e] > SIZE(e) -> goto enter
+#endif
 	   :: lease[e] = 0; inside[e] = inside[e] + COUNTED; goto plain
 	   fi);
 lost:
@@ -433,7 +501,7 @@ proctype gate()
 end:	do
 	:: atomic {
 		l_rcvd[1] < l_sent[0] && !sk[1] ->
-		q[2 + q_n[1]] = tcp[l_rcvd[1]];
+		q[NMAX + q_n[1]] = tcp[l_rcvd[1]];
 		q_n[1]++; l_rcvd[1]++;
 		if
 		:: owner[1] == WIRED -> because(1, PEER); work[1] = true
@@ -442,7 +510,7 @@ end:	do
 	   }
 	:: atomic {
 		l_rcvd[0] < l_sent[1] && !sk[0] ->
-		q[q_n[0]] = tcp[2 + l_rcvd[0]];
+		q[q_n[0]] = tcp[NMAX + l_rcvd[0]];
 		q_n[0]++; l_rcvd[0]++;
 		if
 		:: owner[0] == WIRED -> because(0, PEER); work[0] = true
@@ -493,6 +561,9 @@ end:	do
 init {
 	atomic {
 		run library(0);
+#if THREADS > 1
+		run library(0);
+#endif
 		run library(1);
 		run gate();
 		run worker(0);

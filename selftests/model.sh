@@ -20,21 +20,26 @@ rm -rf "$out" && mkdir -p "$out"
 readers='-DOWN -DR1=1 -DW1=0 -DR2=1 -DW2=0 -DNR=2 -DNT=0'
 writers='-DOWN -DR1=0 -DW1=1 -DR2=0 -DW2=1 -DNR=1 -DNT=2'
 duplex='-DOWN -DR1=0 -DW1=1 -DR2=1 -DW2=0 -DNR=1 -DNT=1'
-# Wires: bytes one way, with raw system calls; one each way; the death of the process that sends
+# Wires: bytes one way, with raw system calls; one each way; the death of the process that sends; two threads that send,
+# and two that send and receive; a ring that is made longer
 oneway='-DWIRE -DN0=2 -DN1=0 -DRAW=1'
 bothways='-DWIRE -DN0=1 -DN1=1'
 death='-DWIRE -DN0=2 -DN1=0 -DRECLAIMS=1 -DDEATH'
+senders='-DWIRE -DN0=3 -DN1=0 -DNMAX=3 -DTHREADS=2 -DRECLAIMS=1 -DJOINS=1'
+threads='-DWIRE -DN0=1 -DN1=1 -DTHREADS=2 -DRECLAIMS=1 -DJOINS=1'
+longer='-DWIRE -DN0=3 -DN1=0 -DNMAX=3 -DGROW -DRECLAIMS=1'
 
-# explore NAME DEFINE...: the checker's report goes to $out/NAME.log
+# explore NAME LEVEL DEFINE...: the checker's report goes to $out/NAME.log. It is optimised at LEVEL, which takes longer
+# than most searches: a bug is found soon.
 explore() {
-	local name=$1 how='-DSAFETY -DNOFAIR' search=-E model=$models/lease.pml
-	shift
+	local name=$1 level=$2 how='-DSAFETY -DNOFAIR' search=-E model=$models/lease.pml
+	shift 2
 	case " $* " in *' -DWIRE '* | *' -DSLEEP '*) model=$models/wire.pml ;; esac
 	# Only END has a property over time; what blocks elsewhere is judged by its init process.
 	case " $* " in *' -DEND '*) how='' search='-a -f' ;; esac
 	mkdir "$out/$name" && cd "$out/$name" || return
 	spin -a "$@" "$model" >"$out/$name.log" 2>&1 &&
-		gcc -O1 -w $how -DMEMLIM=$megabytes -o pan pan.c >>"$out/$name.log" 2>&1 &&
+		gcc $level -w $how -DMEMLIM=$megabytes -o pan pan.c >>"$out/$name.log" 2>&1 &&
 		timeout "$seconds" ./pan $search -n -m$depth >>"$out/$name.log" 2>&1
 }
 
@@ -55,10 +60,10 @@ is_found() {
 }
 
 # sound NAME WHAT DEFINE..., bug NAME WHAT DEFINE...: to be explored
-judges=() names=() whats=() defines=() bugs=0
-sound() { judges+=(is_sound) names+=("$1") whats+=("$2") defines+=("${*:3}"); }
+judges=() levels=() names=() whats=() defines=() bugs=0
+sound() { judges+=(is_sound) levels+=(-O1) names+=("$1") whats+=("$2") defines+=("${*:3}"); }
 bug() {
-	judges+=(is_found) names+=("$1") whats+=("found: $2") defines+=("${*:3} -DBUG_$1")
+	judges+=(is_found) levels+=(-O0) names+=("$1") whats+=("found: $2") defines+=("${*:3} -DBUG_$1")
 	bugs=$((bugs + 1))
 }
 
@@ -71,6 +76,9 @@ sound end "every reclaim ends" -DEND
 sound oneway "a wire, bytes one way: none lost, doubled or out of order" $oneway
 sound bothways "a wire, bytes both ways: none lost, doubled or out of order" $bothways
 sound death "a wire, death of an end: what it sent arrives" $death
+sound senders "a wire, two threads send: no byte lost, doubled or out of order" $senders
+sound threads "a wire, two threads send and receive: no byte lost, doubled or out of order" $threads
+sound longer "a wire whose ring is made longer: no byte lost, doubled or out of order" $longer
 sound sleep "no wake-up is lost on a wire" -DSLEEP
 
 bug KICK_FIRST "kick before commit" $writers
@@ -98,6 +106,8 @@ bug NO_WIRE_IN_KERNEL "a wire begins while a thread is inside" $bothways -DBUG_N
 bug BYTES_LATE "position published before the byte" $oneway -DBUG_PUBLISH_FIRST
 bug WHY_LOST "a wire forgets that the mapping has ended" $death
 bug DEAD_WIRED "a wire with an end that has no mapping" $death -DBUG_DEAD_UNSEEN
+bug UNLOCKED "a wire used without the endpoint's lock" $senders
+bug GROW_FULL "a ring changes its size with bytes in it" $longer
 bug ARM_LATE "who sleeps says so after the look" -DSLEEP -DREADERS=1
 bug NO_REARM "a ring read empty without saying so to who polls" -DSLEEP -DREADERS=2
 bug LOOK_FIRST "the look at who sleeps before the position" -DSLEEP
@@ -108,7 +118,7 @@ bug CUT_SILENT "the end of a wire wakes nobody" -DSLEEP
 # As many at a time as there are processors
 for i in "${!names[@]}"; do
 	[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
-	explore "${names[i]}" ${defines[i]} &
+	explore "${names[i]}" "${levels[i]}" ${defines[i]} &
 done
 wait
 
