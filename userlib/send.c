@@ -17,9 +17,11 @@
 
 /*
  * So long a blocking send() waits for somebody to read from a full wire,
- * before it leaves the rest to Linux, with its greater buffers and time-outs.
+ * before it leaves the rest to Linux, with its greater buffers and time-outs;
+ * which begin again there, so it is never more than a small part of one.
  */
-#define FULL_NS 20000000ull
+#define FULL_NS	  20000000ull
+#define FULL_PART 8
 
 /* How long the kernel lets an acknowledgement be owed */
 #define REPLY_MS 40
@@ -222,10 +224,12 @@ static void send_rest(struct ol_call *call)
 /* Not for longer than that without looking what else can be done */
 static enum ol_step wait_reader(struct ol_call *call, int *err)
 {
+	const uint64_t part = (uint64_t)call->limit / FULL_PART;
 	enum ol_step step;
 
 	call->full = false;
-	call->until = ol_wait_clock() + FULL_NS;
+	call->until =
+		ol_wait_clock() + (part && part < FULL_NS ? part : FULL_NS);
 	/* Of which the application knows nothing */
 	if (!call->done && !call->limit)
 		call->events |= ONLOAD_WAIT_RESTART;
