@@ -240,7 +240,7 @@ bool net_readable(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
+	return poll(&p, 1, ms) == 1 && p.revents & (POLLIN | POLLERR | POLLHUP);
 }
 
 void net_pass_fd(int channel, int fd)

@@ -51,6 +51,10 @@ void net_send(int fd, const void *buf, size_t len);
 void net_recv(int fd, void *buf, size_t len);
 void net_expect_eof(int fd);
 void net_nonblock(int fd);
+/*
+ * Within that time: would recv() return at once, if only with an error? Who looks
+ * while Linux takes in a reset sees POLLERR or POLLHUP some time before POLLIN.
+ */
 bool net_readable(int fd, int ms);
 
 /* A descriptor through a local socket: SCM_RIGHTS */
