@@ -7,10 +7,14 @@
  *   lease		1 (default): leases are given; 0: every socket stays
  *			Linux's. Leases that exist are not touched.
  *   lease_term_ms	1 to 1000, default 20: how long a record may wait for
- *			the application before Linux takes over
- *   backoff_ms		0 to 1000, default 1: after a reclaim that was not
- *			asked for no lease is given for so long, doubled each
- *			time up to 1024 times; 0 turns this off
+ *			the application before Linux takes over; five times
+ *			that while the process keeps sending at user level by
+ *			TCP, on any connection. Wires have no term
+ *   backoff_ms		0 to 1000, default 1: after a lease that ended by a
+ *			system call (of any process), loss, a retransmission
+ *			time-out, a full ring or unread records no lease is
+ *			given for so long, doubled each time up to 1024 times,
+ *			forgotten after a lease of a second; 0 turns this off
  *   rx_ring		bytes, a power of two from 65536 to 16777216, default
  *			131072; of contexts made from now on
  *   tx_ring		bytes, a power of two from 65536 to 4194304, default

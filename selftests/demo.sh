@@ -50,7 +50,6 @@ say() { { printf '+' && printf ' %q' "$@" && echo; } >&3; }
 run() { say "$@"; "$@"; }
 # Where the two are at the time
 at=server from=client address=192.0.2.1
-in_server() { run ip netns exec $at "$@"; }
 in_client() { run ip netns exec $from "$@"; }
 # Not over TCP: what is counted there is the clients' alone.
 control() { redis-cli -s "$work/socket" "$@"; }

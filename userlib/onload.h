@@ -34,13 +34,14 @@ int onload_reason(int fd);
 /*
  * Gives fd's data path back to the kernel, for instance before the program
  * leaves the socket alone for long. The library takes it again when it is
- * used next. 0, or -1 if the library does not manage fd.
+ * used next. 0, even if nothing was given back because another thread stays
+ * inside a call on fd; -1 if the library does not manage fd.
  */
 int onload_hand_back(int fd);
 
 /*
  * For how many microseconds a blocking call polls the memory before it
- * sleeps, for the whole process. Initially the environment's
+ * sleeps, for the whole process; 1000000 at most. Initially the environment's
  * ONLOAD_SPIN_USEC, or 0. Takes a CPU in exchange for the time of a wake-up.
  */
 void onload_set_spin(unsigned int usec);

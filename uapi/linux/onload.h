@@ -32,14 +32,14 @@
 #define ONLOAD_ABI	3
 #define ONLOAD_MAGIC	0x4f4c4431	/* "OLD1" */
 
-/* Socket option level. An af_onload.ko that is older, or a plain socket,
- * answers ENOPROTOOPT.
+/* Socket option level. An af_onload.ko that is older, or a plain or UDP socket,
+ * answers ENOPROTOOPT; the latter EOPNOTSUPP to getsockopt() on IPv4.
  */
 #define SOL_ONLOAD	20300
 
 /*
  * The options. All fail with EINVAL if optlen is shorter than the struct,
- * EFAULT if it cannot be read or written, EOPNOTSUPP on a UDP socket.
+ * EFAULT if it cannot be read or written.
  *
  * CONTEXT  get  struct onload_context: makes the process's context.
  *		EPROTO other ABI; EINVAL nslots out of range; EBUSY this
@@ -47,33 +47,33 @@
  *		ENOBUFS beyond RLIMIT_MEMLOCK; EMFILE, ENFILE, ENOMEM.
  * LEASE    get  struct onload_lease: leases the flow to this process.
  *		EPROTO other ABI; ENXIO no context; EINVAL slot out of range;
- *		EBUSY slot in use by another flow; ENOTCONN not an established
- *		connection; EAGAIN not now, see reason and retry_ms;
- *		EOPNOTSUPP not this socket, see reason; ENOBUFS beyond
- *		RLIMIT_MEMLOCK; ENOMEM; EALREADY it is leased.
+ *		EBUSY another flow has the slot, or the flow another slot;
+ *		ENOTCONN not established; EALREADY leased to this process;
+ *		EAGAIN not now, EOPNOTSUPP not this socket or not soon: see
+ *		reason and retry_ms; ENOBUFS beyond RLIMIT_MEMLOCK; ENOMEM.
  *		With ONLOAD_L_WIRE a lease may begin without being asked for
  *		again, once the system call that follows a refusal is over or
  *		in WAIT: the slot's word tells, and the next LEASE then returns
  *		0 and the lease's generation.
  * HANDBACK set  struct onload_handback: gives the lease back. ESTALE if the
- *		kernel has taken it already (not an error for the caller).
+ *		kernel has taken it already (not an error for the caller);
+ *		EPERM another's; ECONNABORTED nonsense, connection reset.
  * DETACH   set  __u32 slot: the library is out of the slot; lease and rings
  *		are given back. EINVAL, ESTALE.
  * KICK     set  array of at most ONLOAD_KICK_MAX struct onload_seg; the
  *		result is the number of requests that were transmitted, or the
  *		error of the first. EINVAL malformed; EBADF, ESTALE the lease
- *		is gone or the descriptor is another file; ENOBUFS the socket
- *		has too much in flight in the host; ENOMEM.
+ *		is gone or the descriptor is another file; ENOBUFS a pure
+ *		acknowledgement while too much is in flight in the host; ENOMEM.
  * WAIT     set  struct onload_wait: arms and sleeps until one of the events,
- *		the loss of the lease, the time-out or a signal. 0; ESTALE not
- *		leased (now or any more); ETIMEDOUT; EINTR, ERESTARTSYS.
+ *		the loss of the lease, the time-out or a signal. EINVAL bad
+ *		events; ESTALE not leased; ETIMEDOUT; EINTR, ERESTARTSYS.
  * WAKE     set  __u32 generation: of a wire; whoever sleeps at the other end
  *		and has asked for it (head.wake) looks again. ESTALE.
  * GROW     set  __u32 generation: of a wire; makes the ring of this end's
- *		bytes four times as long. The result is its size as a power of
- *		two. EMSGSIZE it is as long as the limit; ENOBUFS beyond
- *		RLIMIT_MEMLOCK; ENOMEM; ESTALE.
- * INFO     get  struct onload_info: never fails on a socket of ours.
+ *		bytes four times as long, or as long as allowed. The result is
+ *		log2 of it. EMSGSIZE no more allowed; ENOBUFS; ENOMEM; ESTALE.
+ * INFO     get  struct onload_info: never fails on a TCP socket of ours.
  */
 #define ONLOAD_CONTEXT	1
 #define ONLOAD_LEASE	2
@@ -91,14 +91,14 @@
  */
 #define ONLOAD_REASONS(X) \
 	X(NONE, "none", "no lease was asked for") \
-	/* refusals */ \
+	/* refusals; NOT_STOCK, OPTIONS and WIRE may also end a lease */ \
 	X(NOTCONN, "not-established", "the connection is not established") \
-	X(NOT_STOCK, "not-stock", "ULP, sockmap, MD5, repair or another user of the socket") \
+	X(NOT_STOCK, "not-stock", "ULP, sockmap, MD5, repair, IP options or another user of it") \
 	X(UNSENT, "write-queue", "Linux still has bytes to send or to see acknowledged") \
 	X(UNREAD, "unread", "Linux still has bytes for the application") \
 	X(REORDER, "out-of-order", "Linux holds out-of-order data") \
 	X(RECOVERY, "recovery", "Linux is recovering from loss") \
-	X(WINDOW, "window", "the window promised to the peer exceeds the ring") \
+	X(WINDOW, "window", "the window promised to the peer exceeds half of the ring") \
 	X(BUSY, "busy", "a thread is inside a system call on the socket") \
 	X(BACKOFF, "backoff", "the lease was taken back recently") \
 	X(ATTACH, "attach", "the gate was set up only just now") \
@@ -107,10 +107,10 @@
 	X(OPTIONS, "socket-option", "a socket option that only Linux implements") \
 	X(ECN, "ecn", "explicit congestion notification is in use") \
 	X(CONGESTION, "congestion-control", "congestion control other than reno or cubic") \
-	X(POLICY, "policy", "IPsec, TTL security, a conntrack helper or IPv6 extension headers") \
+	X(POLICY, "policy", "an IPsec policy of its own, TTL security or IPv6 extension headers") \
 	X(DISABLED, "disabled", "net.onload.lease is 0") \
 	X(WIRE, "wire", "the other end is on this host: waiting for it, or moving to a wire") \
-	/* reclaims that the library asked for */ \
+	/* reclaims that the library asked for; URG may also be a refusal */ \
 	X(FIN, "fin", "the peer has closed") \
 	X(RST, "rst", "a reset or SYN arrived") \
 	X(URG, "urgent", "urgent data") \
@@ -119,7 +119,7 @@
 	X(ZEROWND, "zero-window", "the peer closed its window") \
 	X(LIMITED, "limited", "bytes could not be sent before the call returned") \
 	X(LIBRARY, "library", "the library gave it back") \
-	/* reclaims that it did not ask for */ \
+	/* reclaims that it did not ask for; FOREIGN, KEEPALIVE, DEVICE, PRESSURE: ditto */ \
 	X(SYSCALL, "syscall", "the process used a call that the library does not speak") \
 	X(FOREIGN, "foreign", "another process used the socket") \
 	X(PEER, "peer", "the other end has left the wire") \
@@ -127,16 +127,16 @@
 	X(UNMAP, "unmap", "exit, exec, kill or munmap") \
 	X(TERM, "term", "the application left records unread for the lease term") \
 	X(RTO, "rto", "the retransmission time-out passed") \
-	X(DELACK, "delayed-ack", "an acknowledgement was owed") \
+	X(DELACK, "delayed-ack", "an acknowledgement was owed that the kernel could not send") \
 	X(KEEPALIVE, "keepalive", "the keepalive time passed") \
 	X(RXFULL, "ring-full", "the receive ring was full") \
-	X(PEERCLOSE, "peer-close", "FIN, RST, SYN or URG was seen by the gate") \
+	X(PEERCLOSE, "peer-close", "FIN, RST, SYN, URG or a probe; bytes or an end under a wire") \
 	X(ICMP, "icmp", "an ICMP error quoted the flow") \
-	X(FILTER, "filter", "a policy or another user came after the lease") \
+	X(FILTER, "filter", "a conntrack helper, IPv6 extension headers or another user came") \
 	X(ABORT, "abort", "the socket was destroyed by an administrator") \
 	X(CORRUPT, "corrupt", "the shared state was nonsense: connection reset") \
-	X(NETNS, "netns", "the module or namespace is going away") \
-	X(DEVICE, "device-down", "a network device that it passes is down") \
+	X(NETNS, "netns", "reserved") \
+	X(DEVICE, "device-down", "a network device that it passes is down, or there is no route") \
 	X(PRESSURE, "memory-pressure", "Linux is short of memory for sockets")
 
 /* Why a flow is not on a wire: X(NAME, "word", "text"), as above */
@@ -148,7 +148,7 @@
 	X(PLAIN, "plain", "the other end is not a socket of ours") \
 	X(LIBRARY, "library", "the library at this end does not know wires") \
 	X(SELF, "self", "the socket is connected to itself") \
-	X(OPTIONS, "options", "a socket option or policy at this end that a wire cannot honour") \
+	X(OPTIONS, "options", "an option or filter at this end forbids it, or see the reason") \
 	X(MEMORY, "memory", "no memory, or beyond RLIMIT_MEMLOCK") \
 	X(WAITING, "waiting", "the other end has not asked for a lease yet, or is busy") \
 	X(TIMEOUT, "timeout", "the other end was waited for in vain")
@@ -171,8 +171,8 @@ enum onload_reason {
  * mmap() of the descriptor takes exactly (map_size, PROT_READ | PROT_WRITE,
  * MAP_SHARED, offset 0), once, and (nslots * wire_stride, PROT_READ,
  * MAP_SHARED, offset map_size), once, without which there are no wires: else
- * EINVAL, EBUSY. The descriptor may be closed then; the context lives as long
- * as the first mapping.
+ * EINVAL, EBUSY; EPERM in another address space. The descriptor may be closed
+ * then; the context lives as long as the first mapping.
  */
 #define ONLOAD_SLOTS_MAX	65536
 
@@ -314,8 +314,8 @@ struct onload_tcp_state {
 	__u32	cwnd;		/* segments */
 	__u32	cwnd_cnt;	/* bytes acknowledged towards the next step */
 	__u32	ssthresh;	/* segments */
-	__u32	deadline_ms;	/* CLOCK_MONOTONIC; past it the kernel reclaims;
-				 * 0: nothing outstanding
+	__u32	deadline_ms;	/* the earlier of ack_ms and rto_at_ms, by
+				 * CLOCK_MONOTONIC, or 0; the kernel ignores it
 				 */
 	__u32	ack_bytes;	/* in-order bytes not yet acknowledged */
 	__u32	ack_ms;		/* when the owed acknowledgement is due, or 0 */
@@ -356,9 +356,9 @@ struct onload_flow_const {
 struct onload_slot {
 	/* user level commits, the kernel reclaims */
 	__u64	word;
-	/* Sticky: up means that somebody may poll, to be woken on arrival.
-	 * The kernel raises it in poll; only the library clears it, while it
-	 * spins.
+	/* Up: somebody may poll, to be woken on arrival. The kernel raises it
+	 * when a lease begins and in poll, and the library leaves it up: while
+	 * one thread spins another may sleep.
 	 */
 	__u32	need_wake;
 	__u32	reserved0[13];
@@ -466,8 +466,8 @@ struct onload_info {
 /*
  * Generic netlink family "onload", version 1: what "onload show" reads. The
  * scope is the caller's network namespace.
- * CMD_SOCKETS (dump): one message a socket, without A_REASONS if it has no
- * flow yet. CMD_TOTALS (do): the namespace's counters.
+ * CMD_SOCKETS (dump): one message a socket, without A_REASONS, A_WIRE and
+ * A_WIRES if it has no flow yet. CMD_TOTALS (do): the namespace's counters.
  */
 #define ONLOAD_GENL_NAME	"onload"
 #define ONLOAD_GENL_VERSION	1
@@ -489,8 +489,8 @@ enum onload_genl_attr {
 	ONLOAD_A_DPORT,		/* u16, host order */
 	ONLOAD_A_INODE,		/* u32: the socket's, as in /proc/PID/fd */
 	ONLOAD_A_UID,		/* u32, in the caller's user namespace */
-	ONLOAD_A_PID,		/* u32: of the lease holder, in the caller's
-				 * pid namespace; 0 if none, or not in there
+	ONLOAD_A_PID,		/* u32, if leased: the holder, in the caller's
+				 * pid namespace; 0 if gone, or not in there
 				 */
 	ONLOAD_A_LEASED,	/* u8: enum onload_path */
 	ONLOAD_A_REASON,	/* u32: enum onload_reason, the last one */
