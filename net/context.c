@@ -60,6 +60,10 @@ static void onload_ctx_free(struct onload_ctx *ctx)
 		put_page(ctx->slot_pages[i]);
 		onload_pages_uncharge(ctx->user, 1);
 	}
+	if (ctx->blank) {
+		put_page(ctx->blank);
+		onload_pages_uncharge(ctx->user, 1);
+	}
 	kvfree(ctx->slot_pages);
 	kvfree(ctx->slots);
 	onload_pages_uncharge(ctx->user, onload_slot_cost(ctx));
@@ -119,7 +123,9 @@ static struct page *onload_ctx_page(struct onload_ctx *ctx, u64 offset)
 		slot = div64_u64_rem(offset - ctx->wire_off, ctx->wire_stride,
 				     &rest);
 		region = ctx->slots[slot].region;
-		return region ? onload_region_page(region, rest) : NULL;
+		if (region)
+			return onload_region_page(region, rest);
+		return rest < ONLOAD_WIRE_HEAD ? ctx->blank : NULL;
 	}
 	slot = div64_u64_rem(offset - ctx->map_size, ctx->wire_stride, &rest);
 	if (slot >= ctx->nslots)

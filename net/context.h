@@ -68,7 +68,7 @@ struct onload_ctx_slot {
  * @wire_shift: log2 of a wire's ring to begin with; constant
  * @wire_max_shift: log2 of a wire's ring at most; constant
  * @map_size: constant
- * @mutex: guards @slots, @slot_pages, @dead, @mapped, @areas and @peers; held
+ * @mutex: guards @slots, @slot_pages, @blank, @dead, @mapped, @areas and @peers; held
  *	while a lease is given
  * @mapped: mmap() has succeeded once
  * @areas: of the address space; a second one exists while mremap() is refused
@@ -76,6 +76,9 @@ struct onload_ctx_slot {
  * @dead: the mapping is gone: no more leases
  * @mapping: of the context's own inode, to take rings out of the mapping;
  *	valid while @dead is false
+ * @blank: what is found where a slot had the head of an area that is gone: a
+ *	thread that looks there as its socket is closed must not come to harm.
+ *	This process's alone, as it can write it; @mutex
  * @slots: array of nslots
  * @slot_pages: pages of the shared slots, allocated on first use
  * @generation: last lease's; @lock
@@ -108,6 +111,7 @@ struct onload_ctx {
 	unsigned int peers;
 	bool dead;
 	struct address_space *mapping;
+	struct page *blank;
 	struct onload_ctx_slot *slots;
 	struct page **slot_pages;
 

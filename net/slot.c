@@ -10,6 +10,22 @@
 #include "flow.h"
 #include "region.h"
 
+static int onload_ctx_page_alloc(struct onload_ctx *ctx, struct page **page)
+{
+	int err;
+
+	if (*page)
+		return 0;
+	err = onload_pages_charge(ctx, 1);
+	if (err)
+		return err;
+	*page = alloc_page(ONLOAD_GFP_SHARED);
+	if (*page)
+		return 0;
+	onload_pages_uncharge(ctx->user, 1);
+	return -ENOMEM;
+}
+
 /**
  * onload_ctx_slot_page() - see to it that a slot has memory
  * @ctx: of the slot
@@ -21,19 +37,8 @@
 int onload_ctx_slot_page(struct onload_ctx *ctx, u32 slot)
 {
 	u32 n = slot / (PAGE_SIZE / sizeof(struct onload_slot));
-	int err;
 
-	if (ctx->slot_pages[n])
-		return 0;
-	err = onload_pages_charge(ctx, 1);
-	if (err)
-		return err;
-	ctx->slot_pages[n] = alloc_page(ONLOAD_GFP_SHARED);
-	if (!ctx->slot_pages[n]) {
-		onload_pages_uncharge(ctx->user, 1);
-		return -ENOMEM;
-	}
-	return 0;
+	return onload_ctx_page_alloc(ctx, &ctx->slot_pages[n]);
 }
 
 /* Take a slot's part of an area out of the process's page table. Either of the
@@ -154,11 +159,17 @@ int onload_ctx_region(struct onload_ctx *ctx, struct onload_flow *flow)
 		err = -ENXIO;
 	if (err || flow->region)
 		goto out;
+	err = onload_ctx_page_alloc(ctx, &ctx->blank);
+	if (err)
+		goto out;
 	region = onload_region_alloc(ctx);
 	if (IS_ERR(region)) {
 		err = PTR_ERR(region);
 		goto out;
 	}
+	/* A late look after the slot's last one has left a blank page there. */
+	onload_ctx_zap(ctx, ctx->wire_off + flow->slot_nr * ctx->wire_stride,
+		       ONLOAD_WIRE_HEAD);
 	ctx->slots[flow->slot_nr].region = region;
 	flow->region = region;
 out:

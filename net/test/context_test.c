@@ -44,6 +44,10 @@ static void context_end(struct kunit *test)
 				put_page(ctx->slot_pages[i]);
 				onload_pages_uncharge(ctx->user, 1);
 			}
+		if (ctx->blank) {
+			put_page(ctx->blank);
+			onload_pages_uncharge(ctx->user, 1);
+		}
 	}
 	onload_env_end(test);
 }
@@ -98,6 +102,14 @@ static void context_pages(struct kunit *test)
 	ctx->slots[NSLOTS - 1].region = region;
 	at = ctx->map_size - ctx->wire_stride;
 	KUNIT_EXPECT_PTR_EQ(test, region->pages[0], onload_ctx_page(ctx, at));
+
+	/* Where an area was: a head to be looked at, and no ring */
+	ctx->blank = region->pages[1];
+	KUNIT_EXPECT_PTR_EQ(test, ctx->blank,
+			    onload_ctx_page(ctx, at - ctx->wire_stride));
+	KUNIT_EXPECT_NULL(test, onload_ctx_page(ctx, at - ctx->wire_stride +
+						ONLOAD_WIRE_HEAD));
+	ctx->blank = NULL;
 
 	/* Beyond the second mapping's last slot */
 	at = ctx->map_size + NSLOTS * ctx->wire_stride;
@@ -195,6 +207,10 @@ static void context_attach(struct kunit *test)
 
 	b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, b);
+	/* Nobody has mapped it. */
+	ctx->mapping = kunit_kzalloc(test, sizeof(*ctx->mapping), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->mapping);
+	address_space_init_once(ctx->mapping);
 	ctx->mapped = true;
 	KUNIT_EXPECT_EQ(test, -ENXIO, onload_ctx_attach(ctx, 3, a));
 	ctx->dead = false;
@@ -224,20 +240,22 @@ static void context_attach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENXIO, onload_ctx_region(ctx, a));
 	ctx->peers = 1;
 	KUNIT_EXPECT_EQ(test, 0, onload_ctx_region(ctx, a));
-	KUNIT_EXPECT_EQ(test, before + 6, context_charged(ctx));
-	ctx->peers = 0; /* there is no mapping to take anything out of */
+	/* Head, ring, and the page that stays in their place */
+	KUNIT_EXPECT_EQ(test, before + 7, context_charged(ctx));
+	KUNIT_EXPECT_NOT_NULL(test, ctx->blank);
+	ctx->peers = 0;
 
 	/* Not given back: that waits for the next flow, but for the region,
 	 * which has bytes of this one.
 	 */
 	onload_ctx_detach(ctx, NSLOTS - 1, a, false);
-	KUNIT_EXPECT_EQ(test, before + 6, context_charged(ctx));
+	KUNIT_EXPECT_EQ(test, before + 7, context_charged(ctx));
 	KUNIT_ASSERT_EQ(test, 0, onload_ctx_attach(ctx, NSLOTS - 1, b));
 	KUNIT_EXPECT_PTR_EQ(test, a->rings, b->rings);
 	KUNIT_EXPECT_NULL(test, b->region);
-	KUNIT_EXPECT_EQ(test, before + 4, context_charged(ctx));
+	KUNIT_EXPECT_EQ(test, before + 5, context_charged(ctx));
 	onload_ctx_detach(ctx, NSLOTS - 1, b, true);
-	KUNIT_EXPECT_EQ(test, before + 1, context_charged(ctx));
+	KUNIT_EXPECT_EQ(test, before + 2, context_charged(ctx));
 	KUNIT_EXPECT_NULL(test, ctx->slots[NSLOTS - 1].rings);
 	KUNIT_EXPECT_NULL(test, ctx->slots[NSLOTS - 1].region);
 	KUNIT_EXPECT_EQ(test, 1, refcount_read(&ctx->ref));
