@@ -536,15 +536,32 @@ void onload_end(struct onload_flow *flow, enum onload_reason why)
 int onload_handback(struct onload_flow *flow, u32 generation,
 		    enum onload_reason why)
 {
-	if (!onload_flow_leased(flow) ||
-	    READ_ONCE(flow->generation) != generation)
-		return -ESTALE;
-	if (!onload_flow_mine(flow))
-		return -EPERM;
+	struct sock *sk = flow->sk;
+	int err = -ESTALE;
+
 	/* The library's word counts only as far as it may know. */
 	if (why < ONLOAD_R_FIN || why > ONLOAD_R_LIBRARY)
 		why = ONLOAD_R_LIBRARY;
-	return onload_reclaim(flow, why);
+	/* Asked with the lock: who waits for it may be the next holder. */
+	lock_sock(sk);
+	if (onload_flow_leased(flow) && flow->generation == generation)
+		err = onload_flow_mine(flow) ? onload_reclaim_owned(flow, why) :
+					       -EPERM;
+	release_sock(sk);
+	if (err != -EPERM)
+		onload_reclaimed(flow, err);
+	return err;
+}
+
+/* At one go: a flow between the two can become an end of a wire. */
+static int onload_detach_owned(struct onload_flow *flow,
+			       enum onload_reason why, bool give_back)
+{
+	int err = onload_reclaim_owned(flow, why);
+
+	if (flow->ctx && flow->owner == ONLOAD_KERNEL)
+		onload_part(flow, give_back);
+	return err;
 }
 
 /**
@@ -552,22 +569,18 @@ int onload_handback(struct onload_flow *flow, u32 generation,
  *	from its context
  * @flow: any
  * @why: reason to record
- * @give_back: free the slot's rings: nobody is in there
  *
- * At one go: a flow between the two can become an end of a wire.
+ * Somebody may still be in the slot: its rings stay.
  *
  * Context: may sleep, socket not locked.
  */
-void onload_detach(struct onload_flow *flow, enum onload_reason why,
-		   bool give_back)
+void onload_detach(struct onload_flow *flow, enum onload_reason why)
 {
 	struct sock *sk = flow->sk;
 	int err;
 
 	lock_sock(sk);
-	err = onload_reclaim_owned(flow, why);
-	if (flow->ctx && flow->owner == ONLOAD_KERNEL)
-		onload_part(flow, give_back);
+	err = onload_detach_owned(flow, why, false);
 	release_sock(sk);
 	onload_reclaimed(flow, err);
 }
@@ -579,6 +592,34 @@ void onload_detach(struct onload_flow *flow, enum onload_reason why,
  * Context: may sleep, socket locked.
  */
 void onload_detach_dead(struct onload_flow *flow)
+/**
+ * onload_detach_mine() - the same for the process that says it is out of the
+ *	slot, whose memory is given back
+ * @flow: any
+ * @slot: the one that it means
+ *
+ * Context: may sleep, socket not locked.
+ * Return: 0, -ESTALE another process's or nobody's, -EINVAL another slot.
+ */
+int onload_detach_mine(struct onload_flow *flow, u32 slot)
+{
+	struct sock *sk = flow->sk;
+	int err, ret = 0;
+
+	/* Asked with the lock: who waits for it may be the next holder. */
+	lock_sock(sk);
+	if (!onload_flow_mine(flow))
+		ret = -ESTALE;
+	else if (flow->slot_nr != slot)
+		ret = -EINVAL;
+	else
+		err = onload_detach_owned(flow, ONLOAD_R_LIBRARY, true);
+	release_sock(sk);
+	if (!ret)
+		onload_reclaimed(flow, err);
+	return ret;
+}
+
 {
 	if (flow->ctx && flow->owner == ONLOAD_KERNEL &&
 	    READ_ONCE(flow->ctx->dead))

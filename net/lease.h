@@ -19,8 +19,8 @@ int onload_end_owned(struct onload_flow *flow, enum onload_reason why);
 void onload_end(struct onload_flow *flow, enum onload_reason why);
 int onload_handback(struct onload_flow *flow, u32 generation,
 		    enum onload_reason why);
-void onload_detach(struct onload_flow *flow, enum onload_reason why,
-		   bool give_back);
+void onload_detach(struct onload_flow *flow, enum onload_reason why);
+int onload_detach_mine(struct onload_flow *flow, u32 slot);
 void onload_detach_dead(struct onload_flow *flow);
 bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
 

@@ -290,7 +290,7 @@ static int onload_flow_release(struct socket *sock)
 
 	onload_end(flow, ONLOAD_R_CLOSE);
 	/* A thread may still be in the slot: the rings stay. */
-	onload_detach(flow, ONLOAD_R_CLOSE, false);
+	onload_detach(flow, ONLOAD_R_CLOSE);
 	WRITE_ONCE(sock->ops, flow->base);
 	err = flow->base->release(sock);
 	onload_flow_put(flow);
@@ -361,7 +361,7 @@ static int onload_retire(struct socket *sock)
 	release_sock(sk);
 	if (flow) {
 		onload_reclaimed(flow, err);
-		onload_detach(flow, ONLOAD_R_NOT_STOCK, false);
+		onload_detach(flow, ONLOAD_R_NOT_STOCK);
 	}
 	retired->flow = flow;
 	call_rcu_tasks(&retired->rcu, onload_retired_free);

@@ -42,16 +42,34 @@ static int onload_set_detach(struct onload_flow *flow, sockptr_t optval,
 		return -EINVAL;
 	if (copy_from_sockptr(&slot, optval, sizeof(slot)))
 		return -EFAULT;
-	if (!flow || !onload_flow_mine(flow))
-		return -ESTALE;
-	if (READ_ONCE(flow->slot_nr) != slot)
-		return -EINVAL;
-	onload_detach(flow, ONLOAD_R_LIBRARY, true);
-	return 0;
+	return flow ? onload_detach_mine(flow, slot) : -ESTALE;
 }
 
-static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
-			   unsigned int optlen)
+static bool onload_limited(long timeo)
+{
+	/* 0 is what a negative time becomes: no option says that it is set. */
+	return timeo && timeo != MAX_SCHEDULE_TIMEOUT;
+}
+
+/* What the library knows of descriptor and socket, another process may have
+ * changed behind its back, and ours. Asked before a sleep, as Linux does.
+ */
+static bool onload_may_not_wait(const struct socket *sock,
+				const struct onload_wait *req)
+{
+	const struct sock *sk = sock->sk;
+
+	if (READ_ONCE(sock->file->f_flags) & O_NONBLOCK)
+		return true;
+	if (req->timeout_ns != ONLOAD_WAIT_FOREVER)
+		return false;
+	return onload_limited(req->events & ONLOAD_WAIT_IN ?
+			      READ_ONCE(sk->sk_rcvtimeo) :
+			      READ_ONCE(sk->sk_sndtimeo));
+}
+
+static int onload_set_wait(const struct socket *sock, struct onload_flow *flow,
+			   sockptr_t optval, unsigned int optlen)
 {
 	struct onload_wait req;
 	u64 began, took;
@@ -63,6 +81,8 @@ static int onload_set_wait(struct onload_flow *flow, sockptr_t optval,
 		return -EFAULT;
 	if (!flow || READ_ONCE(flow->slot_nr) != req.slot)
 		return -ESTALE;
+	if (onload_may_not_wait(sock, &req))
+		return -EAGAIN;
 	if (!(req.events & ONLOAD_WAIT_RESTART) ||
 	    req.timeout_ns == ONLOAD_WAIT_FOREVER)
 		return onload_wait(flow, &req);
@@ -132,7 +152,7 @@ int onload_setsockopt(struct socket *sock, int optname, sockptr_t optval,
 	if (optname == ONLOAD_KICK)
 		err = onload_kick(flow, optval, optlen);
 	else if (optname == ONLOAD_WAIT)
-		err = onload_set_wait(flow, optval, optlen);
+		err = onload_set_wait(sock, flow, optval, optlen);
 	else
 		err = onload_set_rare(flow, optname, optval, optlen);
 	onload_call_end(flow);

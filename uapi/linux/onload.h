@@ -67,7 +67,8 @@
  *		acknowledgement while too much is in flight in the host; ENOMEM.
  * WAIT     set  struct onload_wait: arms and sleeps until one of the events,
  *		the loss of the lease, the time-out or a signal. EINVAL bad
- *		events; ESTALE not leased; ETIMEDOUT; EINTR, ERESTARTSYS.
+ *		events; EAGAIN O_NONBLOCK, or no time-out where one is set;
+ *		ESTALE not leased; ETIMEDOUT; EINTR, ERESTARTSYS.
  * WAKE     set  __u32 generation: of a wire; whoever sleeps at the other end
  *		and has asked for it (head.wake) looks again. ESTALE.
  * GROW     set  __u32 generation: of a wire; makes the ring of this end's
