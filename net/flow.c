@@ -24,8 +24,7 @@
  * reaches the next gate from another softirq.
  *
  * A flow lives from the first request for a lease to the release of its
- * socket. sk_prot is a copy of Linux's while it does, for one verb: an
- * administrator's "ss -K" must see true sequence numbers.
+ * socket. sk_prot is a copy of Linux's while it does; see prot.c.
  */
 #include <linux/jhash.h>
 #include <linux/random.h>

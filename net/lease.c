@@ -170,6 +170,10 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 	return ONLOAD_R_NONE;
 }
 
+	/* A handler that runs just now finds an owner, and arms it again. */
+	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
+		sk_stop_timer_sync(flow->sk,
+				   &inet_csk(flow->sk)->icsk_keepalive_timer);
 /**
  * onload_backing_off() - is it too soon after the last reclaim?
  * @flow: socket locked, or its spinlock held and nobody the owner

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sk_prot of a socket with a flow: a copy of Linux's but for two verbs,
+ * The sk_prot of a socket with a flow: a copy of Linux's but for three verbs,
  * which reach a socket past its proto_ops. An administrator's "ss -K" must see
- * true sequence numbers; and who puts the socket into a sockmap takes sk_prot
- * and the callbacks over.
+ * true sequence numbers; who puts the socket into a sockmap takes sk_prot and
+ * the callbacks over; and SO_KEEPALIVE starts a timer of Linux.
  */
 #include <linux/skmsg.h>
 #include <net/tcp.h>
@@ -86,6 +86,23 @@ static int onload_diag_destroy(struct sock *sk, int err)
 	return tcp_abort(sk, err);
 }
 
+/* SO_KEEPALIVE is no option of TCP's, so no op of ours is called. What Linux
+ * would probe with is old while somebody else runs the transport: the import
+ * starts the timer. Socket locked.
+ */
+static void onload_prot_keepalive(struct sock *sk, int on)
+{
+	struct onload_flow *flow = onload_flow_get_sk(sk);
+
+	if (!on || !flow || flow->owner != ONLOAD_LEASED)
+		tcp_set_keepalive(sk, on);
+	/* The next lease knows of it. */
+	if (on && flow && onload_flow_leased(flow))
+		onload_flow_queue(flow, ONLOAD_R_OPTIONS);
+	if (flow)
+		onload_flow_put(flow);
+}
+
 #ifdef CONFIG_BPF_SYSCALL
 /* The socket goes into its first sockmap. That keeps the sk_prot which it finds
  * for as long as it likes, derives its own from it (on IPv6 for every socket of
@@ -135,9 +152,11 @@ void __init onload_prot_init(void)
 {
 	onload_prot4 = tcp_prot;
 	onload_prot4.diag_destroy = onload_diag_destroy;
+	onload_prot4.keepalive = onload_prot_keepalive;
 #if IS_ENABLED(CONFIG_IPV6)
 	onload_prot6 = tcpv6_prot;
 	onload_prot6.diag_destroy = onload_diag_destroy;
+	onload_prot6.keepalive = onload_prot_keepalive;
 #endif
 #ifdef CONFIG_BPF_SYSCALL
 	if (tcp_prot.psock_update_sk_prot)

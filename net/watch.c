@@ -157,14 +157,6 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 		onload_sooner(delay, msecs_to_jiffies(left));
 		WRITE_ONCE(flow->tx_armed, true);
 	}
-	if (st.ack_ms && READ_ONCE(flow->last_ack) != st.rcv_nxt) {
-		left = st.ack_ms - now;
-		if (left <= 0 || left > ONLOAD_DEADLINE_MAX)
-			return ONLOAD_R_DELACK;
-		onload_sooner(delay, msecs_to_jiffies(left));
-		WRITE_ONCE(flow->tx_armed, true);
-	}
-
 	if (sock_flag(sk, SOCK_KEEPOPEN)) {
 		unsigned long keep = keepalive_time_when(tcp_sk(sk));
 		unsigned long quiet = jiffies - flow->heard;
@@ -172,6 +164,14 @@ static enum onload_reason onload_overdue(struct onload_flow *flow,
 		if (quiet >= keep)
 			return ONLOAD_R_KEEPALIVE;
 		onload_sooner(delay, keep - quiet);
+	}
+	/* Last: the kernel sends it, and the lease goes on. */
+	if (st.ack_ms && READ_ONCE(flow->last_ack) != st.rcv_nxt) {
+		left = st.ack_ms - now;
+		if (left <= 0 || left > ONLOAD_DEADLINE_MAX)
+			return ONLOAD_R_DELACK;
+		onload_sooner(delay, msecs_to_jiffies(left));
+		WRITE_ONCE(flow->tx_armed, true);
 	}
 	return ONLOAD_R_NONE;
 }
