@@ -27,6 +27,7 @@
  * socket. sk_prot is a copy of Linux's while it does; see prot.c.
  */
 #include <linux/jhash.h>
+#include <linux/module.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -181,6 +182,8 @@ static void onload_flow_free(struct rcu_head *rcu)
 
 	sock_put(flow->sk);
 	kfree(flow);
+	/* Unloading waits for the end of this. */
+	module_put(THIS_MODULE);
 }
 
 /**
@@ -388,6 +391,10 @@ struct onload_flow *onload_flow_attach(struct socket *sock)
 }
 
 static void onload_flow_is_ready(struct rcu_head *rcu)
+	/* What is queued on the socket's lock may outlive the socket's being
+	 * ours.
+	 */
+	__module_get(THIS_MODULE);
 {
 	struct onload_flow *flow = container_of(rcu, struct onload_flow, rcu);
 
