@@ -288,18 +288,40 @@ bool onload_flow_claim(struct onload_flow *flow, enum onload_owner owner)
 	return false;
 }
 
+/* An acknowledgement may do instead of a reclaim, a suspicion may come to
+ * nothing, and an unmapping detaches, too.
+ */
+static int onload_firmness(enum onload_reason why)
+{
+	switch (why) {
+	case ONLOAD_R_NONE:
+		return 0;
+	case ONLOAD_R_DELACK:
+		return 1;
+	case ONLOAD_R_PEERCLOSE:
+		return 2;
+	case ONLOAD_R_UNMAP:
+		return 4;
+	default:
+		return 3;
+	}
+}
+
 /**
  * onload_flow_because() - set the reason that queued work is to give
  * @flow: any
  * @why: the reason, or ONLOAD_R_NONE at the beginning of a lease
  *
- * Of two reasons the unmapping survives: it detaches.
+ * Of two reasons the firmer one survives. The beginning of a lease ends all of
+ * the former's but an unmapping.
  */
 void onload_flow_because(struct onload_flow *flow, enum onload_reason why)
 {
 	enum onload_reason old = READ_ONCE(flow->why);
 
-	while (old != ONLOAD_R_UNMAP && !try_cmpxchg(&flow->why, &old, why))
+	while ((why ? onload_firmness(why) >= onload_firmness(old) :
+		      old != ONLOAD_R_UNMAP) &&
+	       !try_cmpxchg(&flow->why, &old, why))
 		;
 }
 
@@ -369,6 +391,10 @@ struct onload_flow *onload_flow_attach(struct socket *sock)
 	if (!flow)
 		return NULL;
 
+	/* What is queued on the socket's lock may outlive the socket's being
+	 * ours.
+	 */
+	__module_get(THIS_MODULE);
 	flow->base = sock->ops;
 	onload_flow_ops(&flow->ops, flow->base);
 	flow->base_prot = sk->sk_prot;
@@ -391,10 +417,6 @@ struct onload_flow *onload_flow_attach(struct socket *sock)
 }
 
 static void onload_flow_is_ready(struct rcu_head *rcu)
-	/* What is queued on the socket's lock may outlive the socket's being
-	 * ours.
-	 */
-	__module_get(THIS_MODULE);
 {
 	struct onload_flow *flow = container_of(rcu, struct onload_flow, rcu);
 

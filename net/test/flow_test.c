@@ -198,7 +198,9 @@ static void flow_many(struct kunit *test)
 	rcu_barrier();
 }
 
-/* Of two reasons the later one, but the end of a mapping is never forgotten. */
+/* Of two reasons the later one, if it is not the less firm of the two; and the
+ * end of a mapping is never forgotten.
+ */
 static void flow_reasons(struct kunit *test)
 {
 	struct onload_env *env = flow_new(test);
@@ -206,10 +208,21 @@ static void flow_reasons(struct kunit *test)
 
 	onload_flow_because(flow, ONLOAD_R_TERM);
 	KUNIT_EXPECT_EQ(test, ONLOAD_R_TERM, flow->why);
+	onload_flow_because(flow, ONLOAD_R_FILTER);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_FILTER, flow->why);
+	/* A suspicion, and what an acknowledgement may do for */
 	onload_flow_because(flow, ONLOAD_R_PEERCLOSE);
-	KUNIT_EXPECT_EQ(test, ONLOAD_R_PEERCLOSE, flow->why);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_FILTER, flow->why);
+	onload_flow_because(flow, ONLOAD_R_DELACK);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_FILTER, flow->why);
 	onload_flow_because(flow, ONLOAD_R_NONE);
 	KUNIT_EXPECT_EQ(test, ONLOAD_R_NONE, flow->why);
+	onload_flow_because(flow, ONLOAD_R_DELACK);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_DELACK, flow->why);
+	onload_flow_because(flow, ONLOAD_R_PEERCLOSE);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_PEERCLOSE, flow->why);
+	onload_flow_because(flow, ONLOAD_R_TERM);
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_TERM, flow->why);
 
 	onload_flow_queue(flow, ONLOAD_R_UNMAP);
 	onload_flow_queue(flow, ONLOAD_R_TERM);
