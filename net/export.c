@@ -50,6 +50,9 @@ static bool onload_special_options(const struct sock *sk)
 	/* Linux uncorks by a timer of its own. */
 	if (tcp_sk(sk)->nonagle & TCP_NAGLE_CORK)
 		return true;
+	/* A control message with each recvmsg() */
+	if (tcp_sk(sk)->recvmsg_inq)
+		return true;
 	return READ_ONCE(sk->sk_pacing_status) == SK_PACING_NEEDED;
 }
 
@@ -110,17 +113,12 @@ static enum onload_reason onload_export_plain(struct sock *sk)
 	return ONLOAD_R_NONE;
 }
 
-/**
- * onload_export_clamp() - promise the peer no more than a ring can hold
- * @flow: its socket locked
- * @wnd_max: bytes
- *
- * A promise cannot be taken back, but no greater one need be made.
+/* Promise the peer no more than a ring can hold. A promise cannot be taken
+ * back, but no greater one need be made; so do it even if the answer is no for
+ * now, but not to a socket that no lease will ever make up for it.
  */
-void onload_export_clamp(struct onload_flow *flow, u32 wnd_max)
+static void onload_export_clamp(struct tcp_sock *tp, u32 wnd_max)
 {
-	struct tcp_sock *tp = tcp_sk(flow->sk);
-
 	if (tp->window_clamp > wnd_max) {
 		tp->window_clamp = wnd_max;
 		tp->rcv_ssthresh = min(tp->rcv_ssthresh, wnd_max);
@@ -178,6 +176,7 @@ enum onload_reason onload_export_check(struct onload_flow *flow, u32 wnd_max)
 	if (strcmp(icsk->icsk_ca_ops->name, "cubic") &&
 	    strcmp(icsk->icsk_ca_ops->name, "reno"))
 		return ONLOAD_R_CONGESTION;
+	onload_export_clamp(tp, wnd_max);
 	/* Less is moved to the ring; this much the application reads first. */
 	if (tp->rcv_nxt - tp->copied_seq > min(wnd_max, ONLOAD_UNREAD_MAX))
 		return ONLOAD_R_UNREAD;

@@ -196,8 +196,6 @@ static enum onload_reason onload_grant(struct onload_flow *flow,
 	if (!READ_ONCE(onload_net(flow->net)->lease))
 		return ONLOAD_R_DISABLED;
 	onload_prot_set(flow);
-	/* Even if the answer is no: a later request finds that it fits. */
-	onload_export_clamp(flow, ctx->rx_size / 2);
 	if (onload_backing_off(flow))
 		return ONLOAD_R_BACKOFF;
 	WRITE_ONCE(flow->holder, task_tgid_nr(current));

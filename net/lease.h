@@ -25,7 +25,6 @@ void onload_detach_dead(struct onload_flow *flow);
 bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
 
 /* export.c, socket locked */
-void onload_export_clamp(struct onload_flow *flow, u32 wnd_max);
 enum onload_reason onload_export_check_wire(struct onload_flow *flow);
 enum onload_reason onload_export_check(struct onload_flow *flow, u32 wnd_max);
 void onload_export(struct onload_flow *flow, struct onload_tcp_state *st,

@@ -57,6 +57,7 @@ struct export_case {
 
 CHANGE(nothing, (void)0)
 CHANGE(syn_sent, sk->sk_state = TCP_SYN_SENT)
+CHANGE(inq, tp->recvmsg_inq = 1)
 CHANGE(close_wait, sk->sk_state = TCP_CLOSE_WAIT)
 CHANGE(closed, sk->sk_state = TCP_CLOSE)
 CHANGE(shutdown, sk->sk_shutdown = SEND_SHUTDOWN)
@@ -137,6 +138,7 @@ static const struct export_case export_cases[] = {
 	BOTH(recverr, "IP_RECVERR", OPTIONS),
 	BOTH(recverr6, "IPV6_RECVERR", OPTIONS),
 	BOTH(cork, "TCP_CORK", OPTIONS),
+	BOTH(inq, "TCP_INQ", OPTIONS),
 	BOTH(nodelay, "TCP_NODELAY", NONE),
 	BOTH(pacing, "pacing by TCP", OPTIONS),
 	BOTH(pacing_fq, "pacing by fq", NONE),
@@ -229,16 +231,28 @@ static void export_clamp(struct kunit *test)
 	tp->window_clamp = 100000;
 	tp->rcv_ssthresh = 90000;
 	tp->rcv_wnd = 80000;
-	onload_export_clamp(&env->flow, 100000);
+	onload_export_clamp(tp, 100000);
 	KUNIT_EXPECT_EQ(test, 100000, tp->window_clamp);
 	KUNIT_EXPECT_EQ(test, 90000, tp->rcv_ssthresh);
-	onload_export_clamp(&env->flow, WND_MAX);
+	onload_export_clamp(tp, WND_MAX);
 	KUNIT_EXPECT_EQ(test, WND_MAX, tp->window_clamp);
 	KUNIT_EXPECT_EQ(test, WND_MAX, tp->rcv_ssthresh);
 	KUNIT_EXPECT_EQ(test, 80000, tp->rcv_wnd);
 	tp->rcv_ssthresh = 1000;
-	onload_export_clamp(&env->flow, 2000);
+	onload_export_clamp(tp, 2000);
 	KUNIT_EXPECT_EQ(test, 1000, tp->rcv_ssthresh);
+
+	/* What will never be leased keeps what it has. */
+	export_usual(env, 1000);
+	tp->window_clamp = 100000;
+	tp->ecn_flags = TCP_ECN_OK;
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_ECN,
+			onload_export_check(&env->flow, WND_MAX));
+	KUNIT_EXPECT_EQ(test, 100000, tp->window_clamp);
+	tp->ecn_flags = 0;
+	KUNIT_EXPECT_EQ(test, ONLOAD_R_NONE,
+			onload_export_check(&env->flow, WND_MAX));
+	KUNIT_EXPECT_EQ(test, WND_MAX, tp->window_clamp);
 }
 
 static void export_no_timer(struct timer_list *timer)
