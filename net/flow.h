@@ -92,7 +92,10 @@ struct onload_key {
  * @wire: while @owner is ONLOAD_WIRED; also the socket lock to write
  * @wire_side: which of its ends
  * @why: reason that the pending @work is to give; atomic
- * @extended: a segment came with IPv6 extension headers: no lease ever
+ * @alien: a segment came with IPv6 extension headers, or is another layer's
+ *	to change: no lease ever
+ * @strayed: the gate has let a segment pass
+ * @strays: grace period after the last of these, valid with @strayed
  * @closed: nothing more is taken while the ring is drained
  * @watched: on the context's list
  * @rx_armed: a look at unread records is due
@@ -168,7 +171,9 @@ struct onload_flow {
 	struct onload_wire *wire;
 	u8 wire_side;
 	enum onload_reason why;
-	bool extended;
+	bool alien;
+	bool strayed;
+	unsigned long strays;
 	bool closed;
 	bool watched;
 	bool rx_armed;

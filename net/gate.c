@@ -27,16 +27,26 @@
 #include "watch.h"
 #include "wire.h"
 
-/* Has another layer a claim on the packet that only Linux honours? */
-static bool onload_gate_alien(const struct sk_buff *skb)
+/* Has another layer a claim on the packet that only Linux honours? Connection
+ * tracking's last word comes at the same priority as the gate, and after it, if
+ * it was there before: it confirms what it saw first, and may change what a
+ * helper looks at. The former is over soon, the latter goes on.
+ */
+static bool onload_gate_alien(struct onload_flow *flow,
+			      const struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	enum ip_conntrack_info info;
 	const struct nf_conn *ct = nf_ct_get(skb, &info);
 
-	return ct && (!nf_ct_is_confirmed(ct) ||
-		      test_bit(IPS_SEQ_ADJUST_BIT, &ct->status) ||
-		      test_bit(IPS_HELPER_BIT, &ct->status));
+	if (!ct)
+		return false;
+	if (test_bit(IPS_SEQ_ADJUST_BIT, &ct->status) ||
+	    test_bit(IPS_HELPER_BIT, &ct->status)) {
+		WRITE_ONCE(flow->alien, true);
+		return true;
+	}
+	return !nf_ct_is_confirmed(ct);
 #else
 	return false;
 #endif
@@ -67,7 +77,7 @@ static void onload_gate_take(struct onload_flow *flow, struct sk_buff *skb,
 	}
 	if (!onload_gate_policy(sk, skb, pf))
 		goto drop;
-	if (onload_gate_alien(skb)) {
+	if (onload_gate_alien(flow, skb)) {
 		onload_flow_queue(flow, ONLOAD_R_FILTER);
 		goto drop;
 	}
@@ -129,7 +139,7 @@ drop:
  */
 static void onload_gate_extended(struct onload_flow *flow, struct sk_buff *skb)
 {
-	WRITE_ONCE(flow->extended, true);
+	WRITE_ONCE(flow->alien, true);
 	if (flow->owner == ONLOAD_LEASED)
 		onload_flow_queue(flow, ONLOAD_R_FILTER);
 	kfree_skb(skb);
@@ -149,11 +159,28 @@ static void onload_gate_wired(struct onload_flow *flow, struct sk_buff *skb,
 		onload_flow_queue(flow, ONLOAD_R_PEERCLOSE);
 }
 
+/* Linux's, past us, once the flow is unlocked: until a grace period is over it
+ * may be on its way to the socket.
+ */
+static unsigned int onload_gate_pass(struct onload_flow *flow)
+	__releases(&flow->lock)
+{
+	flow->strays = start_poll_synchronize_rcu();
+	flow->strayed = true;
+	if (flow->owner == ONLOAD_WIRED)
+		onload_flow_queue(flow, ONLOAD_R_FILTER);
+	spin_unlock(&flow->lock);
+	return NF_ACCEPT;
+}
+
 static unsigned int onload_gate(struct onload_flow *flow, struct sk_buff *skb,
 				const struct nf_hook_state *state, u32 hlen,
 				u8 dsfield, u8 ttl)
 {
 	spin_lock(&flow->lock);
+	if ((flow->owner == ONLOAD_KERNEL || flow->owner == ONLOAD_WIRED) &&
+	    onload_gate_alien(flow, skb))
+		return onload_gate_pass(flow);
 	if (flow->owner == ONLOAD_KERNEL)
 		state->okfn(state->net, state->sk, skb);
 	else if (flow->owner == ONLOAD_WIRED)

@@ -71,7 +71,7 @@ static enum onload_reason onload_ask(struct onload_flow *flow, u32 wnd_max)
 	enum onload_reason why;
 
 	why = onload_export_check(flow, wnd_max);
-	if (READ_ONCE(flow->extended))
+	if (READ_ONCE(flow->alien))
 		return ONLOAD_R_POLICY;
 	/* Pairs with onload_flow_is_ready(). */
 	if (!smp_load_acquire(&flow->ready))
@@ -148,6 +148,11 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 		spin_unlock_bh(&flow->lock);
 		return ONLOAD_R_BUSY;
 	}
+	/* Nor is what the gate let pass on its way any more. */
+	if (flow->strayed && !poll_state_synchronize_rcu(flow->strays)) {
+		spin_unlock_bh(&flow->lock);
+		return ONLOAD_R_ATTACH;
+	}
 	if (!onload_flow_claim(flow, ONLOAD_LEASED)) {
 		spin_unlock_bh(&flow->lock);
 		return ONLOAD_R_BUSY;
@@ -165,15 +170,15 @@ static enum onload_reason onload_give(struct onload_flow *flow,
 				keepalive_time_when(tcp_sk(flow->sk)));
 	spin_unlock_bh(&flow->lock);
 
+	/* A handler that runs just now finds an owner, and arms it again. */
+	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
+		sk_stop_timer_sync(flow->sk,
+				   &inet_csk(flow->sk)->icsk_keepalive_timer);
 	flow->leased_at = jiffies;
 	onload_stat_lease(flow);
 	return ONLOAD_R_NONE;
 }
 
-	/* A handler that runs just now finds an owner, and arms it again. */
-	if (sock_flag(flow->sk, SOCK_KEEPOPEN))
-		sk_stop_timer_sync(flow->sk,
-				   &inet_csk(flow->sk)->icsk_keepalive_timer);
 /**
  * onload_backing_off() - is it too soon after the last reclaim?
  * @flow: socket locked, or its spinlock held and nobody the owner
@@ -588,13 +593,6 @@ void onload_detach(struct onload_flow *flow, enum onload_reason why)
 }
 
 /**
- * onload_detach_dead() - part a flow from a context whose mapping has ended
- * @flow: any; it may have got another context meanwhile, and keeps that
- *
- * Context: may sleep, socket locked.
- */
-void onload_detach_dead(struct onload_flow *flow)
-/**
  * onload_detach_mine() - the same for the process that says it is out of the
  *	slot, whose memory is given back
  * @flow: any
@@ -622,6 +620,13 @@ int onload_detach_mine(struct onload_flow *flow, u32 slot)
 	return ret;
 }
 
+/**
+ * onload_detach_dead() - part a flow from a context whose mapping has ended
+ * @flow: any; it may have got another context meanwhile, and keeps that
+ *
+ * Context: may sleep, socket locked.
+ */
+void onload_detach_dead(struct onload_flow *flow)
 {
 	if (flow->ctx && flow->owner == ONLOAD_KERNEL &&
 	    READ_ONCE(flow->ctx->dead))

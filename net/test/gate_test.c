@@ -636,7 +636,7 @@ static void gate_extended(struct kunit *test)
 	unsigned int verdict = gate_pass(skb, NFPROTO_IPV6, onload_gate6);
 
 	KUNIT_EXPECT_EQ(test, c->verdict, verdict);
-	KUNIT_EXPECT_EQ(test, c->extended, flow->extended);
+	KUNIT_EXPECT_EQ(test, c->extended, flow->alien);
 	KUNIT_EXPECT_EQ(test, c->extended ? ONLOAD_R_FILTER : ONLOAD_R_NONE,
 			flow->why);
 	if (c->extended || verdict == NF_ACCEPT)
