@@ -233,7 +233,6 @@ static void onload_wire_prepare(struct onload_wire *wire, int side)
 	head->rx = ONLOAD_X_MAKE(wire->generation, 0, 0) & ~ONLOAD_X_USER;
 	/* Who came to sleep before the lease has looked at Linux only. */
 	head->wake = ONLOAD_WAKE_RX | ONLOAD_WAKE_TX;
-	head->polled = onload_who_waits(flow->sk) & ONLOAD_WHO_POLLS;
 	memcpy(&slot->c, &c, sizeof(c));
 	WRITE_ONCE(slot->need_wake, 1);
 	WRITE_ONCE(slot->reason, ONLOAD_R_NONE);
@@ -275,6 +274,9 @@ static void onload_wire_publish(struct onload_flow *flow)
 {
 	struct onload_wire_head *head = flow->region->head;
 
+	/* Who comes from now on finds a wire, and says so himself. */
+	if (onload_who_waits(flow->sk) & ONLOAD_WHO_POLLS)
+		WRITE_ONCE(head->polled, 1);
 	atomic64_or(ONLOAD_X_USER, (atomic64_t *)&head->tx);
 	atomic64_or(ONLOAD_X_USER, (atomic64_t *)&head->rx);
 	flow->generation = onload_ctx_generation(flow->ctx);

@@ -26,6 +26,7 @@ static int onload_seg_check(const struct onload_flow *flow,
 {
 	const struct onload_ctx *ctx = flow->ctx;
 	u8 wscale = tcp_sk(flow->sk)->rx_opt.rcv_wscale;
+	s32 promised = flow->rcv_edge - seg->ack;
 
 	if (seg->len > ONLOAD_SEG_MAX || seg->flags & ~ONLOAD_SEG_PSH ||
 	    seg->reserved)
@@ -42,7 +43,7 @@ static int onload_seg_check(const struct onload_flow *flow,
 	 */
 	if (seg->wnd & ((1u << wscale) - 1) || seg->wnd >> wscale > U16_MAX ||
 	    seg->wnd > max(ctx->rx_size / 2 + (1u << wscale),
-			   round_up(flow->rcv_edge - seg->ack, 1u << wscale)))
+			   round_up((u32)max(promised, 0), 1u << wscale)))
 		return -EINVAL;
 	return 0;
 }
@@ -215,6 +216,17 @@ static bool onload_seg_lock(struct sock *sk, const struct onload_seg *seg)
 	return true;
 }
 
+/* Memory that packets on their way through the host may take. Bytes are bounded
+ * by the ring, what lies around them is not: one each would take hundreds.
+ */
+static u32 onload_seg_room(const struct onload_flow *flow,
+			   const struct onload_seg *seg)
+{
+	u32 room = READ_ONCE(flow->sk->sk_sndbuf);
+
+	return seg->len ? room + 2 * flow->ctx->tx_size : room;
+}
+
 static int onload_seg_send(struct onload_flow *flow,
 			   const struct onload_seg *seg)
 {
@@ -238,8 +250,7 @@ static int onload_seg_send(struct onload_flow *flow,
 	if (err)
 		goto out;
 	err = -ENOBUFS;
-	if (!seg->len &&
-	    refcount_read(&sk->sk_wmem_alloc) > READ_ONCE(sk->sk_sndbuf))
+	if (refcount_read(&sk->sk_wmem_alloc) > onload_seg_room(flow, seg))
 		goto out;
 	err = -ENOMEM;
 	skb = onload_seg_skb(flow, seg);
