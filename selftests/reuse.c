@@ -260,6 +260,32 @@ static void vfork_dup2(void)
 	net_warm(p.c, p.s);
 }
 
+/* And so has a child of that child's, whose return is not the parent's. */
+static void vfork_nested(void)
+{
+	const int number = 500;
+	struct pair p = net_warm_pair();
+	char line[64];
+	int status;
+	pid_t pid;
+
+	pid = vfork();
+	EXPECT(pid >= 0);
+	if (!pid) {
+		if (!vfork())
+			_exit(CHECK_PASS);
+		_exit(dup2(p.c, number) == number ? CHECK_PASS : CHECK_FAIL);
+	}
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	snprintf(path, sizeof(path), "/tmp/onload-reuse.%d", getpid());
+	EXPECT_EQ(syscall(SYS_dup2, open_log(), number), number);
+	unlink(path);
+	EXPECT_EQ(write(number, LINE, strlen(LINE)), strlen(LINE));
+	EXPECT_EQ(pread(number, line, sizeof(line), 0), strlen(LINE));
+	net_warm(p.c, p.s);
+}
+
 static void spawn_actions(void)
 {
 	struct pair p = net_warm_pair();
@@ -291,7 +317,7 @@ static const struct check checks[] = {
 	CHECK(close_range_open), CHECK(close_range_cloexec),
 	CHECK(raw_close),	 CHECK(closefrom_open),
 	CHECK(vfork_close),	 CHECK(vfork_dup2),
-	CHECK(spawn_actions),
+	CHECK(vfork_nested),	 CHECK(spawn_actions),
 };
 
 int main(int argc, char **argv)

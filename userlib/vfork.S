@@ -20,6 +20,7 @@ vfork:
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rdi
 	movq	ol_vforked@gottpoff(%rip), %rsi
+	movl	%fs:(%rsi), %edx	# a child of vfork() may call it, too
 	movl	$1, %fs:(%rsi)
 	movl	$__NR_vfork, %eax
 	syscall
@@ -28,7 +29,7 @@ vfork:
 	.cfi_rel_offset %rip, 0
 	testq	%rax, %rax
 	jz	1f
-	movl	$0, %fs:(%rsi)
+	movl	%edx, %fs:(%rsi)
 	cmpq	$-4095, %rax
 	jae	2f
 1:
