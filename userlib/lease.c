@@ -113,7 +113,7 @@ static uint32_t coarse_ms(void)
 	return (uint32_t)(ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
 }
 
-bool ol_lease_due(struct ol_ep *e)
+bool ol_lease_begun(struct ol_ep *e)
 {
 	uint32_t skip = ol_load(&e->skip);
 	uint32_t retry = ol_load(&e->retry);
@@ -123,7 +123,16 @@ bool ol_lease_due(struct ol_ep *e)
 	ol_look_begin();
 	begun = ol_load(&e->paired) && ol_load(&e->slot->word) & ONLOAD_W_USER;
 	ol_look_end();
-	if (begun)
+	return begun;
+}
+
+bool ol_lease_due(struct ol_ep *e)
+{
+	uint32_t skip = ol_load(&e->skip);
+	uint32_t retry = ol_load(&e->retry);
+
+	/* The other end of a wire may have seen to it. */
+	if (ol_lease_begun(e))
 		return true;
 	if (skip) {
 		ol_store(&e->skip, skip - 1);

@@ -29,6 +29,9 @@ struct ol_txn {
  */
 bool ol_lease_due(struct ol_ep *e);
 
+/* Has one begun, perhaps without our asking? Without the lock. */
+bool ol_lease_begun(struct ol_ep *e);
+
 /* @flags: ONLOAD_L_AFTER, or 0 */
 bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags);
 

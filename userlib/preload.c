@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -18,6 +19,8 @@
 
 /* 0: not yet asked for; negative: this kernel has no such family */
 static int family_state;
+
+static bool no_ipv6;
 
 static int family(void)
 {
@@ -40,7 +43,8 @@ static int socket_ours(int domain, int type, int protocol)
 	int f = family();
 	int fd;
 
-	if (f < 0 || kind != SOCK_STREAM)
+	if (f < 0 || kind != SOCK_STREAM ||
+	    (domain == AF_INET6 && ol_load(&no_ipv6)))
 		return -1;
 	if (domain == AF_INET6)
 		protocol = protocol ? ONLOADPROTO_TCP6 : ONLOADPROTO_6;
@@ -48,8 +52,11 @@ static int socket_ours(int domain, int type, int protocol)
 	if (fd >= 0)
 		return fd;
 	/* Each try would ask modprobe again. */
-	if (errno == EAFNOSUPPORT || errno == ESOCKTNOSUPPORT ||
-	    errno == EPROTONOSUPPORT) {
+	if (errno == EAFNOSUPPORT && domain == AF_INET6) {
+		/* Perhaps only that is missing. */
+		ol_store(&no_ipv6, true);
+	} else if (errno == EAFNOSUPPORT || errno == ESOCKTNOSUPPORT ||
+		   errno == EPROTONOSUPPORT) {
 		ol_store(&family_state, -1);
 		ol_note("no AF_ONLOAD in this kernel: plain TCP");
 	}
@@ -113,6 +120,23 @@ OL_EXPORT int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *restrict len,
 	return accepted(OL_REAL(accept4)(fd, addr, len, flags), h);
 }
 
+/*
+ * An option has been set behind the module's back. Another thread that leased
+ * the socket since ol_lease_end() may have done so without it: a call that the
+ * module sees ends that, and the next lease knows.
+ */
+static void settle(ol_handle h, int fd)
+{
+	struct ol_ep *e = ol_ep_of(h);
+	int saved = errno, val;
+	socklen_t len = sizeof(val);
+
+	if (!ol_lease_begun(e))
+		return;
+	getsockopt(fd, SOL_TCP, TCP_NODELAY, &val, &len);
+	errno = saved;
+}
+
 /* The core handles this level itself, so the module does not learn of it. */
 OL_EXPORT int setsockopt(int fd, int level, int opt, const void *val,
 			 socklen_t len)
@@ -123,8 +147,10 @@ OL_EXPORT int setsockopt(int fd, int level, int opt, const void *val,
 	if (h)
 		ol_lease_end(h, fd);
 	ret = OL_REAL(setsockopt)(fd, level, opt, val, len);
-	if (h)
+	if (h) {
 		ol_fd_stale(h, OL_STALE_OPTS);
+		settle(h, fd);
+	}
 	return ret;
 }
 
@@ -147,6 +173,8 @@ OL_EXPORT int fcntl(int fd, int cmd, ...)
 	ret = OL_REAL(fcntl)(fd, cmd, arg);
 	if (ret < 0)
 		return ret;
+	if (h && cmd == F_SETFL && (intptr_t)arg & O_ASYNC)
+		settle(h, fd);
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
 		ol_fd_forget(ret);
 		if (h)
@@ -172,6 +200,8 @@ OL_EXPORT int ioctl(int fd, unsigned long request, ...)
 	if (h && request == FIOASYNC)
 		ol_lease_end(h, fd);
 	ret = OL_REAL(ioctl)(fd, request, arg);
+	if (h && request == FIOASYNC)
+		settle(h, fd);
 	if (h && request == FIONBIO)
 		ol_fd_stale(h, OL_STALE_FL);
 	return ret;
