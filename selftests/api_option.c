@@ -290,6 +290,30 @@ static void kernel_tls(void)
 	EXPECT(net_readable(p.s, 5000));
 }
 
+/* How much is left comes with what was received. */
+static void inq(void)
+{
+	struct pair p = net_warm_pair();
+	char buf[4], control[256];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int on = 1, left;
+
+	EXPECT(!setsockopt(p.s, SOL_TCP, TCP_INQ, &on, sizeof(on)));
+	net_exchange(p.c, p.s);
+	net_send(p.c, "0123456789", 10);
+	EXPECT(net_readable(p.s, 5000));
+	EXPECT_EQ(recvmsg(p.s, &msg, 0), 4);
+	c = CMSG_FIRSTHDR(&msg);
+	EXPECT(c && c->cmsg_level == SOL_TCP && c->cmsg_type == TCP_CM_INQ);
+	memcpy(&left, CMSG_DATA(c), sizeof(left));
+	EXPECT_EQ(left, 6);
+}
+
 #define CHECK(name)            \
 	{                      \
 #name, name, 0 \
@@ -299,6 +323,6 @@ const struct check api_option[] = {
 	CHECK(options_stick), CHECK(tcp_info),	   CHECK(shutdown_write),
 	CHECK(shutdown_read), CHECK(close_unread), CHECK(linger_reset),
 	CHECK(broken_pipe),   CHECK(disconnect),   CHECK(refused_types),
-	CHECK(kernel_tls),
+	CHECK(kernel_tls),    CHECK(inq),
 };
 const size_t api_option_count = sizeof(api_option) / sizeof(*api_option);

@@ -91,13 +91,6 @@ static inline bool ol_call_closed(const struct ol_call *call)
 	return ol_unlikely(ol_fd_named(call->fd) != call->h);
 }
 
-/* Nothing is done, and it is the kernel's; as ol_send(). */
-static inline bool ol_call_leave(const struct ol_call *call, ssize_t *ret)
-{
-	return call->slept && ol_call_closed(call) &&
-	       ol_call_finish(call, EBADF, ret);
-}
-
 static inline bool ol_call_reachable(const struct iovec *iov, int iovlen)
 {
 	for (int i = 0; i < iovlen; i++)
@@ -172,10 +165,16 @@ enum ol_step ol_call_wait(struct ol_call *call, int *err);
 /*
  * After part of a call was done, before Linux's own call does more: that would
  * be restarted after a signal as long as it has done nothing itself. So sleep
- * in poll(), which never is; false: a signal came. Not with a @limit
- * (SO_RCVTIMEO, SO_SNDTIMEO), as then nothing is restarted.
+ * in poll(), which never is; false: a signal came. With a @limit (SO_RCVTIMEO,
+ * SO_SNDTIMEO) nothing is restarted, but what is left of the time goes on.
  */
 bool ol_call_ready(const struct ol_call *call, int64_t limit, short event);
+
+/*
+ * Nothing is done, and it is the kernel's; as ol_send(). For @event it waits
+ * first if the call has spent some of its time.
+ */
+bool ol_call_leave(const struct ol_call *call, short event, ssize_t *ret);
 
 /*
  * After part of a call was done, an error belongs to the next call: do not

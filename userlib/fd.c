@@ -214,10 +214,21 @@ void ol_fd_share(int fd, ol_handle h)
 	ol_store_release(&ol_fds[fd], h);
 }
 
+/* A descriptor with that handle, or -1. Long, and for what is seldom. */
+int ol_fd_any(ol_handle h)
+{
+	for (int fd = 0; fd < OL_FD_MAX; fd++)
+		if (ol_load_acquire(&ol_fds[fd]) == h)
+			return fd;
+	return -1;
+}
+
 /*
  * Before the real close, so that the number cannot be another file's yet.
- * With a thread inside, that thread frees the endpoint on its way out; the
- * kernel has taken the lease by then, when the file was released.
+ * With a thread inside, that thread frees the endpoint on its way out. The
+ * socket may live on, by another descriptor or in another process, but what
+ * threads may still ask for by this number would fail: no lease shall depend
+ * on it.
  */
 void ol_fd_drop(int fd)
 {
@@ -237,6 +248,7 @@ void ol_fd_drop(int fd)
 		if (GEN(lk) != GEN(h) || !(lk & OL_LK_FDS))
 			break;
 		if ((lk & OL_LK_FDS) != OL_LK_ONE_FD || (lk & OL_LK_LOCKED)) {
+			ol_lease_abandon(e, fd);
 			if (ol_cas(&e->lk, &lk, lk - OL_LK_ONE_FD))
 				break;
 		} else if (ol_cas(&e->lk, &lk,

@@ -161,6 +161,7 @@ void ol_fd_drop(int fd);
 void ol_fd_drop_range(unsigned int first, unsigned int last);
 void ol_fd_stale(ol_handle h, uint32_t bits);
 void ol_fd_forked(void);
+int ol_fd_any(ol_handle h);
 
 /* The number is being closed, or was just returned as a new one */
 static inline void ol_fd_forget(int fd)
@@ -176,6 +177,12 @@ static inline struct ol_ep *ol_ep_of(ol_handle h)
 	/* A pointer, not an index to be multiplied again for each member */
 	__asm__("" : "+r"(e));
 	return e;
+}
+
+/* The handle that names it; under its lock */
+static inline ol_handle ol_ep_handle(const struct ol_ep *e)
+{
+	return (ol_load(&e->lk) & ~0xffffffffull) | (uint32_t)(e - ol_eps + 1);
 }
 
 bool ol_ep_lock_wait(struct ol_ep *e, ol_handle h);

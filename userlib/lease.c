@@ -115,11 +115,8 @@ static uint32_t coarse_ms(void)
 
 bool ol_lease_begun(struct ol_ep *e)
 {
-	uint32_t skip = ol_load(&e->skip);
-	uint32_t retry = ol_load(&e->retry);
 	bool begun;
 
-	/* The other end of a wire may have seen to it. */
 	ol_look_begin();
 	begun = ol_load(&e->paired) && ol_load(&e->slot->word) & ONLOAD_W_USER;
 	ol_look_end();
@@ -181,6 +178,9 @@ static void read_modes(struct ol_ep *e, int fd)
 		e->rcv_ns = timeout_ns(fd, SO_RCVTIMEO);
 		e->snd_ns = timeout_ns(fd, SO_SNDTIMEO);
 	}
+	/* Closed meanwhile: that was nobody's, or another file's. */
+	if (ol_unlikely(ol_fd_named(fd) != ol_ep_handle(e)))
+		ol_or(&e->mode, OL_STALE_FL | OL_STALE_OPTS);
 	errno = saved;
 }
 
@@ -191,6 +191,7 @@ static void read_modes(struct ol_ep *e, int fd)
 static bool leased(struct ol_ep *e, uint32_t generation)
 {
 	const uint64_t lease = ONLOAD_W_MAKE(generation, 0);
+	const bool foreign = ol_load(&e->reason) == ONLOAD_R_FOREIGN;
 	const struct onload_context *info = &ctx.info;
 	struct onload_slot *s = e->slot;
 
@@ -228,8 +229,10 @@ static bool leased(struct ol_ep *e, uint32_t generation)
 	 * us, as another thread may sleep while this one spins.
 	 */
 	ol_store(&s->need_wake, 1);
-	/* Another process may have changed the file's flags since the last one. */
-	ol_or(&e->mode, OL_STALE_FL);
+	/* Another process may have changed the file's flags since the last one,
+	 * and if it used the socket the time-outs, too.
+	 */
+	ol_or(&e->mode, foreign ? OL_STALE_FL | OL_STALE_OPTS : OL_STALE_FL);
 	ol_store(&e->lease, lease);
 	return true;
 }
@@ -285,6 +288,8 @@ bool ol_lease_take(struct ol_ep *e, int fd, uint32_t flags)
 		e->index = OL_NO_SLOT;
 		return refuse(e, fd, ONLOAD_R_BUSY, 1);
 	case -ENOPROTOOPT:
+		/* It has returned to Linux, for good (TCP_ULP). */
+		return refuse(e, fd, ONLOAD_R_NOT_STOCK, REFUSED_MS);
 	case -ENOTSOCK:
 	case -EBADF:
 		/* The number changed hands behind our back. */
@@ -335,6 +340,17 @@ void ol_lease_lost(struct ol_ep *e)
 		OL_COUNT(lost_by[reason], 1);
 }
 
+int ol_lease_tell(struct ol_ep *e, int fd, int opt, const void *val, size_t len)
+{
+	const ol_handle h = ol_ep_handle(e);
+	int ret = ol_control_set(fd, opt, val, len);
+
+	if (ol_likely(ret >= 0 || ol_fd_named(fd) == h))
+		return ret;
+	fd = ol_fd_any(h);
+	return fd < 0 ? ret : ol_control_set(fd, opt, val, len);
+}
+
 void ol_lease_hand_back(struct ol_ep *e, int fd, enum onload_reason why)
 {
 	struct onload_handback req = {
@@ -342,14 +358,27 @@ void ol_lease_hand_back(struct ol_ep *e, int fd, enum onload_reason why)
 		.reason = why,
 	};
 
-	if (ol_control_set(fd, ONLOAD_HANDBACK, &req, sizeof(req))) {
-		ol_lease_lost(e);
+	if (ol_lease_tell(e, fd, ONLOAD_HANDBACK, &req, sizeof(req))) {
+		/* Or another process alone has the socket open now. */
+		if (!ol_lease_now(e))
+			ol_lease_lost(e);
 		return;
 	}
 	ol_store(&e->lease, 0);
 	ol_store(&e->wire, 0);
 	ol_store(&e->reason, why);
 	OL_COUNT(handed_back[why], 1);
+}
+
+void ol_lease_abandon(struct ol_ep *e, int fd)
+{
+	struct onload_handback req = {
+		.generation = ONLOAD_W_GEN(ol_load(&e->lease)),
+		.reason = ONLOAD_R_LIBRARY,
+	};
+
+	if (req.generation)
+		ol_control_set(fd, ONLOAD_HANDBACK, &req, sizeof(req));
 }
 
 void ol_lease_end(ol_handle h, int fd)

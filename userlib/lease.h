@@ -45,7 +45,16 @@ void ol_lease_drained(ol_handle h, int fd);
 void ol_lease_modes(struct ol_ep *e, int fd);
 
 void ol_lease_lost(struct ol_ep *e);
+/*
+ * To the kernel, about the lease; as ol_control_set(). If the number names
+ * something else by now, by another descriptor of the socket.
+ */
+int ol_lease_tell(struct ol_ep *e, int fd, int opt, const void *val,
+		  size_t len);
+/* The lease goes on if nobody could be told. */
 void ol_lease_hand_back(struct ol_ep *e, int fd, enum onload_reason why);
+/* Without the lock: whoever has it finds the lease gone. */
+void ol_lease_abandon(struct ol_ep *e, int fd);
 
 /* The same by handle, before a call whose effect a lease would hide */
 void ol_lease_end(ol_handle h, int fd);

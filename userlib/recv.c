@@ -267,7 +267,7 @@ bool ol_recv(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 			break;
 	}
 	if (!call.done)
-		return ol_call_leave(&call, ret);
+		return ol_call_leave(&call, POLLIN, ret);
 	recv_rest(&call);
 	return ol_call_finish(&call, 0, ret);
 }

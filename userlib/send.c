@@ -292,7 +292,7 @@ bool ol_send(int fd, ol_handle h, const struct iovec *iov, int iovlen,
 	} while (step == OL_STEP_AGAIN);
 	if (step == OL_STEP_KERNEL) {
 		if (!call.done)
-			return ol_call_leave(&call, ret);
+			return ol_call_leave(&call, POLLOUT, ret);
 		if (call.done < len)
 			send_rest(&call);
 	}

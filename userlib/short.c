@@ -79,10 +79,14 @@ static inline int sleep_quiet(int fd, ol_handle h)
 	int ret = 0;
 
 	ol_look_begin();
-	while (!ret && quiet(ol_ep_of(h), h, &w) && !ol_wait_spin(&w)) {
+	while (!ret && quiet(ol_ep_of(h), h, &w) &&
+	       !ol_wait_spin(&w, OL_FOREVER)) {
 		ret = ol_wait_sleep(&w, fd, ONLOAD_WAIT_IN, OL_FOREVER);
 		if (ol_unlikely(ol_fd_named(fd) != h))
 			ret = -EBADF;
+		/* It may not, after all; who looks at length learns why. */
+		if (ol_unlikely(ret == -EAGAIN))
+			ol_fd_stale(h, OL_STALE_FL | OL_STALE_OPTS);
 	}
 	ol_look_end();
 	return ret;
@@ -148,8 +152,8 @@ ssize_t ol_short_send(int fd, ol_handle h, const void *buf, size_t len)
 	 * reclaim.
 	 */
 	if (ol_likely(sent)) {
-		ol_kick(e, fd, &seg, 1);
-		settle(e, &t);
+		if (ol_likely(ol_kick(e, fd, &seg, 1)))
+			settle(e, &t);
 		OL_COUNT(tx_user, len);
 	}
 	ol_ep_unlock(e);

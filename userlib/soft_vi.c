@@ -17,12 +17,13 @@ bool ol_kick(struct ol_ep *e, int fd, struct onload_seg *segs, int n)
 		segs[i].reserved = 0;
 	}
 	OL_COUNT(kicks, 1);
-	done = ol_control_set(fd, ONLOAD_KICK, segs, (size_t)n * sizeof(*segs));
+	done = ol_lease_tell(e, fd, ONLOAD_KICK, segs,
+			     (size_t)n * sizeof(*segs));
 	if (ol_likely(done == n)) {
 		OL_COUNT(segments, (uint64_t)n);
 		return true;
 	}
-	if (done == -ESTALE || done == -EBADF)
+	if (done == -ESTALE && !ol_lease_now(e))
 		ol_lease_lost(e);
 	else
 		ol_lease_hand_back(e, fd, ONLOAD_R_LIMITED);

@@ -96,13 +96,15 @@ static bool missed(struct ol_luck *luck)
 	return false;
 }
 
-bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns)
+bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns, uint64_t until)
 {
 	uint64_t end;
 
 	if (hopeless(w->luck))
 		return false;
 	end = ol_wait_clock() + ns;
+	if (end > until)
+		end = until;
 	do {
 		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
 			if (changed(w))

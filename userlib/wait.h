@@ -60,14 +60,17 @@ uint64_t ol_wait_clock(void);
 
 extern uint64_t ol_wait_spin_ns; /* atomic; 0: nobody spins */
 
-bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns);
+bool ol_wait_spin_for(const struct ol_wait *w, uint64_t ns, uint64_t until);
 
-/* True: something arrived, or the lease ended, while spinning. */
-static inline bool ol_wait_spin(const struct ol_wait *w)
+/*
+ * True: something arrived, or the lease ended, while spinning; for no longer
+ * than @until. That a signal was handled meanwhile goes unseen.
+ */
+static inline bool ol_wait_spin(const struct ol_wait *w, uint64_t until)
 {
 	uint64_t ns = ol_load(&ol_wait_spin_ns);
 
-	return ns && ol_wait_spin_for(w, ns);
+	return ns && ol_wait_spin_for(w, ns, until);
 }
 
 /*

@@ -42,7 +42,7 @@ void ol_wire_wake(struct ol_ep *e, int fd)
 
 	OL_COUNT(wakes, 1);
 	/* If that fails the lease has ended, and all have been woken. */
-	ol_control_set(fd, ONLOAD_WAKE, &generation, sizeof(generation));
+	ol_lease_tell(e, fd, ONLOAD_WAKE, &generation, sizeof(generation));
 }
 
 static uint32_t capacity(uint32_t shift, uint32_t limit)
@@ -227,14 +227,23 @@ bool ol_wire_arm_send(struct ol_ep *e)
 void ol_wire_begin(struct ol_ep *e, struct onload_wire_head *own,
 		   const struct onload_wire_head *peer)
 {
+	/* As begun: usually, but whoever left a lease by siglongjmp may come
+	 * back to it, and then there are bytes in the ring.
+	 */
+	const uint64_t tx = ol_load(&own->tx);
+	uint32_t shift = ONLOAD_X_SHIFT(tx);
+
+	if (shift > e->c.wire_max_shift)
+		shift = e->c.wire_shift;
 	ol_store(&e->own, own);
 	ol_store(&e->peer, peer);
-	e->wacked = 0;
-	e->wgrown = e->c.wire_shift;
+	e->wgrown = shift;
 	e->wfixed = false;
 	e->wturn = false;
 	ol_store_release(&e->wire, ONLOAD_X_MAKE(e->c.wire_gen, 0, 0));
-	resize(e, e->c.wire_shift);
+	resize(e, shift);
+	/* No room, until the other end has been asked. */
+	e->wacked = ONLOAD_X_POS(tx) - e->wcap;
 }
 
 /*
