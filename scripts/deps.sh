@@ -7,8 +7,8 @@ set -eu
 
 build='build-essential linux-headers-amd64 kmod bc libelf-dev pkg-config'
 guest='linux-image-amd64 qemu-system-x86 busybox-static cpio xz-utils zstd'
-peers='redis-server redis-tools nginx-light memcached iperf3 sockperf socat python3'
-tests='iproute2 nftables procps strace tcpdump perl libcmocka-dev libmnl-dev clang libclang-rt-14-dev spin man-db'
+peers='redis-server redis-tools nginx-light memcached python3'
+tests='iproute2 nftables procps strace perl libcmocka-dev libmnl-dev clang libclang-rt-14-dev spin man-db'
 debug='linux-source-6.1 flex bison lz4'
 style='sparse cppcheck clang-format'
 
