@@ -15,7 +15,7 @@
 
 #include "elf.h"
 
-#define REDIRECT "/proc/sys/net/onload/redirect"
+#define SYSCTLS "/proc/sys/net/onload"
 
 /* As env(1) and nohup(1) have them. */
 enum {
@@ -120,20 +120,14 @@ static void foresee(const char *name)
 {
 	char *file = find(name);
 	const char *why = file ? elf_no_preload(file) : NULL;
-	FILE *redirect = fopen(REDIRECT, "re");
 
 	if (why)
 		fprintf(stderr, "onload: %s is not accelerated: %s\n", file,
 			why);
-	if (!redirect && errno == ENOENT)
+	/* A socket of the family loads it, if the system has it at all. */
+	if (access(SYSCTLS, F_OK) && errno == ENOENT)
 		fprintf(stderr, "onload: the module af_onload is not loaded: "
-				"sockets are plain\n");
-	else if (redirect && getc(redirect) == '0')
-		fprintf(stderr,
-			"onload: net.onload.redirect is 0: only sockets of the "
-			"family AF_ONLOAD are accelerated\n");
-	if (redirect)
-		fclose(redirect);
+				"sockets may be plain\n");
 	free(file);
 }
 
