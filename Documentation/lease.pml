@@ -6,10 +6,11 @@
  *   OWN    who owns the flow, and what becomes of its bytes: two threads of
  *          the library, one in raw system calls, the gate, a timer that
  *          reclaims at any step, leases again, death at any step.
- *          net/lease.c, import.c, record.c, userlib/lease.c, recv.c, send.c
+ *          net/lease.c, reclaim.c, import.c, record.c, userlib/lease.c, recv.c,
+ *          send.c
  *   SLOT   one slot that two flows use one after the other: a late writer,
  *          close by another thread, munmap at any step, the work queue.
- *          net/context.c, flow.c, userlib/fd.c, lease.c
+ *          net/context.c, slot.c, flow.c, userlib/fd.c, lease.c
  *   WAKE   arm and wake-up: ONLOAD_WAIT, poll, a sleeper in Linux's recvmsg,
  *          the gate, reclaims and leases in between.
  *          net/wait.c, gate.c, userlib/wait.c

@@ -12,6 +12,9 @@ struct sock;
 int onload_lease(struct onload_flow *flow, struct onload_ctx *ctx,
 		 struct onload_lease *req);
 bool onload_backing_off(const struct onload_flow *flow);
+bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
+
+/* reclaim.c */
 int onload_reclaim_owned(struct onload_flow *flow, enum onload_reason why);
 void onload_reclaimed(struct onload_flow *flow, int err);
 int onload_reclaim(struct onload_flow *flow, enum onload_reason why);
@@ -22,7 +25,7 @@ int onload_handback(struct onload_flow *flow, u32 generation,
 void onload_detach(struct onload_flow *flow, enum onload_reason why);
 int onload_detach_mine(struct onload_flow *flow, u32 slot);
 void onload_detach_dead(struct onload_flow *flow);
-bool onload_peek(struct onload_flow *flow, struct onload_tcp_state *st);
+void onload_part(struct onload_flow *flow, bool give_back);
 
 /* export.c, socket locked */
 enum onload_reason onload_export_check_wire(struct onload_flow *flow);

@@ -7,6 +7,7 @@
 #include <linux/kthread.h>
 
 #include "../lease.c"
+#include "../reclaim.c"
 #include "env.h"
 
 #define GEN	ONLOAD_ENV_GEN
