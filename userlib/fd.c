@@ -225,10 +225,9 @@ int ol_fd_any(ol_handle h)
 
 /*
  * Before the real close, so that the number cannot be another file's yet.
- * With a thread inside, that thread frees the endpoint on its way out. The
- * socket may live on, by another descriptor or in another process, but what
- * threads may still ask for by this number would fail: no lease shall depend
- * on it.
+ * With a thread inside, that thread frees the endpoint on its way out. If
+ * another process has the socket open, too, it lives on, but nobody here could
+ * speak of its lease any more.
  */
 void ol_fd_drop(int fd)
 {
@@ -248,7 +247,8 @@ void ol_fd_drop(int fd)
 		if (GEN(lk) != GEN(h) || !(lk & OL_LK_FDS))
 			break;
 		if ((lk & OL_LK_FDS) != OL_LK_ONE_FD || (lk & OL_LK_LOCKED)) {
-			ol_lease_abandon(e, fd);
+			if ((lk & OL_LK_FDS) == OL_LK_ONE_FD)
+				ol_lease_abandon(e, fd);
 			if (ol_cas(&e->lk, &lk, lk - OL_LK_ONE_FD))
 				break;
 		} else if (ol_cas(&e->lk, &lk,

@@ -16,7 +16,6 @@
  * The other end may be hostile: what it says is clamped, and can only make
  * us read bytes of its own area.
  */
-#include "control.h"
 #include "cursor.h"
 #include "io.h"
 #include "lease.h"
@@ -189,8 +188,8 @@ void ol_wire_full(struct ol_ep *e, int fd)
 
 	if (e->wfixed || ol_wire_growing(e))
 		return;
-	shift = ol_control_set(fd, ONLOAD_GROW, &generation,
-			       sizeof(generation));
+	shift = ol_lease_tell(e, fd, ONLOAD_GROW, &generation,
+			      sizeof(generation));
 	if (shift > 0)
 		e->wgrown = (uint32_t)shift;
 	else
