@@ -13,7 +13,7 @@
 int main(int argc, char **argv)
 {
 	size_t n = api_data_count + api_option_count + api_process_count +
-		   api_race_count + api_signal_count + api_wait_count;
+		   api_signal_count + api_wait_count;
 	struct check *all = calloc(n, sizeof(*all)), *c = all;
 
 	if (!all || argc < 2 ||
@@ -30,7 +30,6 @@ int main(int argc, char **argv)
 	ADD(api_data);
 	ADD(api_option);
 	ADD(api_process);
-	ADD(api_race);
 	ADD(api_signal);
 #undef ADD
 	n = check_all(all, n, argc > 3 ? argv[3] : NULL);

@@ -11,8 +11,6 @@ extern const struct check api_option[];
 extern const size_t api_option_count;
 extern const struct check api_process[];
 extern const size_t api_process_count;
-extern const struct check api_race[];
-extern const size_t api_race_count;
 extern const struct check api_signal[];
 extern const size_t api_signal_count;
 extern const struct check api_wait[];

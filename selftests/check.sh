@@ -127,13 +127,13 @@ else
 	natively=$!
 	beside model selftests/model.sh
 	wait $natively
-	guest stock "$scale" api api.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
+	guest stock "$scale" api api.sh races.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
 		idle-memory.sh module.sh install.sh
 	guest stock "$scale" stream stream.sh wires.sh
 	guest stock "$scale" harm kill.sh stall.sh firewall.sh events.sh rights.sh apps.sh
 	wait $building && debug=1
 	# Ten times slower there, and each way through the module once is what counts.
-	[ -z "${debug:-}" ] || guest debug $((50 * scale)) debug kunit.sh api.sh badinput.sh hostile.sh events.sh \
+	[ -z "${debug:-}" ] || guest debug $((50 * scale)) debug kunit.sh api.sh races.sh badinput.sh hostile.sh events.sh \
 		reuse.sh kill.sh stream.sh module.sh fault.sh
 	count native native ''
 	count native fuzz ''

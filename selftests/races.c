@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What other threads, handlers and processes do to a socket meanwhile. */
+/*
+ * What other threads, handlers and processes do to a socket meanwhile:
+ * races [4|6 [NAME]].
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +15,7 @@
 #include <linux/tcp.h>
 #include <unistd.h>
 
-#include "api.h"
+#include "check.h"
 #include "net.h"
 
 #ifndef SOL_TCP
@@ -34,7 +37,7 @@ static void closed_by_handler(void)
 	char byte;
 
 	EXPECT(!sigaction(SIGALRM, &sa, NULL));
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct pair p = net_warm_pair();
 
 		closed_here = p.s;
@@ -140,7 +143,7 @@ static void option_in_between(void)
 {
 	int on = 1;
 
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 10; i++) {
 		struct pair p = net_warm_pair();
 		struct poller poll = { .fd = p.s };
 		pthread_t t;
@@ -236,7 +239,7 @@ static void keepalive_by_another(void)
 	EXPECT(!setsockopt(p.c, SOL_TCP, TCP_KEEPCNT, &one, sizeof(one)));
 	net_warm(p.c, p.s);
 	in_another(p.c, sets_keepalive);
-	for (int i = 0; i < 70; i++) {
+	for (int i = 0; i < 50; i++) {
 		net_send(p.s, "x", 1);
 		net_recv(p.c, &byte, 1);
 		usleep(50000);
@@ -259,7 +262,7 @@ static void timeout_goes_on(void)
 	struct timeval tv = { .tv_usec = 400000 };
 	uint64_t least = UINT64_MAX;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 2; i++) {
 		struct pair p = net_pair();
 		uint64_t began;
 		pthread_t t;
@@ -312,7 +315,7 @@ static void retired_while_waiting(void)
 		EXPECT_EQ(errno, ENOENT);
 		check_skip("no kernel TLS");
 	}
-	usleep(1500000);
+	usleep(600000);
 	net_send(p.c, "x", 1);
 	pthread_join(t, NULL);
 	EXPECT_EQ(s.error, 0);
@@ -322,10 +325,16 @@ static void retired_while_waiting(void)
 	{                      \
 #name, name, 0 \
 	}
-const struct check api_race[] = {
+static const struct check checks[] = {
 	CHECK(closed_by_handler),  CHECK(closed_while_full),
 	CHECK(option_in_between),  CHECK(nonblock_by_another),
 	CHECK(timeout_by_another), CHECK(keepalive_by_another),
 	CHECK(timeout_goes_on),	   CHECK(retired_while_waiting),
 };
-const size_t api_race_count = sizeof(api_race) / sizeof(*api_race);
+
+int main(int argc, char **argv)
+{
+	net_ipv6 = argc > 1 && !strcmp(argv[1], "6");
+	return check_all(checks, sizeof(checks) / sizeof(*checks),
+			 argc > 2 ? argv[2] : NULL);
+}
