@@ -116,8 +116,8 @@ length, kind, flags, seq, pid, error = struct.unpack_from("=IHHIIi", s.recv(4096
 raise SystemExit(kind != 2 or error)'
 in_server python3 -c "$forget" || { ktap_skip "connection tracking forgets" "no ctnetlink"; ktap_end; }
 out=$(mktemp)
-say onload "$bin/stream" -b $long -r 0
-timeout 120 onload "$bin/stream" -b $long -r 0 >"$out" 2>&1 &
+say onload "$bin/stream" -b 6000000 -r 0
+timeout 120 onload "$bin/stream" -b 6000000 -r 0 >"$out" 2>&1 &
 stream=$!
 for megabyte in 1 2 3; do
 	ktap_check "megabyte $megabyte" await "a megabyte" 60 progress ${megabyte}000000
