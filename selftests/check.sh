@@ -106,11 +106,6 @@ fuzz() {
 	echo "# total: $executions fuzz executions"
 }
 
-native() {
-	beside native make -s -C selftests/native check
-	beside fuzz fuzz
-}
-
 make -s -C selftests all || broken "selftests do not build"
 
 if [ -n "$only" ]; then
@@ -123,10 +118,12 @@ else
 	# Guests want to be punctual: one after the other, and not beside what else is computed.
 	{ chrt --idle --pid 0 $BASHPID; built debug; } &
 	building=$!
-	native &
+	beside native make -s -C selftests/native check &
 	natively=$!
+	beside fuzz fuzz &
+	fuzzing=$!
 	beside model selftests/model.sh
-	wait $natively
+	wait $natively $fuzzing
 	guest stock "$scale" api api.sh races.sh readiness.sh badinput.sh hostile.sh share.sh reuse.sh signals.sh busybox.sh \
 		idle-memory.sh module.sh install.sh
 	guest stock "$scale" stream stream.sh wires.sh
