@@ -3,13 +3,12 @@
 #
 #	 namespace ol-c-PID               namespace ol-s-PID
 #	+--------------------+           +---------------------------------+
-#	|  clients         veth ------- veth  nginx, memcached, redis,    |
-#	|                    |           |     Python's asyncio            |
+#	|  clients         veth ------- veth  nginx, memcached, asyncio   |
 #	|                    |           |  clients again, over lo (wires) |
 #	+--------------------+           +---------------------------------+
 #
 # Unmodified servers and clients under "onload": what they say to each other arrives, and moved at user level. By the
-# soft VI over veth, then over wires in one namespace.
+# soft VI over veth, then over wires in one namespace. Redis has demo.sh.
 
 . "$(dirname "$0")/lib/net.sh"
 need_root
@@ -77,10 +76,6 @@ events { }
 http { access_log off; server { listen $address:8080; root $work; } }
 END
 rounds=$((20 / ${T_SCALE:-1} + 3))
-# Answers of a server that counts, and its last word
-counts="redis-cli -h $address -r $((rounds * 5)) INCRBY counter 7 | awk '\$1 != 7 * NR { exit 1 }' &&
-	[ \"\$(redis-cli -h $address GET counter)\" = $((rounds * 35)) ]"
-
 for path in "soft VI" wires; do
 	[ "$path" = wires ] && from=$server || from=$client
 	if serve 8080 nginx -p "$work" -c "$work/nginx.conf"; then
@@ -93,12 +88,6 @@ for path in "soft VI" wires; do
 		scene memcached $apps memcached $address 11211 $((rounds * 4))
 	else
 		ktap_fail "memcached"
-	fi
-	stop
-	if serve 6379 redis-server --bind $address --protected-mode no --save ''; then
-		scene redis sh -c "$counts"
-	else
-		ktap_fail "redis"
 	fi
 	stop
 	# Twenty streams that never rest need not be leased, but must be right.

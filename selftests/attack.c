@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -33,23 +34,34 @@ struct trap {
 	void *page;
 };
 
-static struct trap trap_set(void)
+static struct trap trap_at(void *page)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct trap t;
+	struct trap t = { .page = page };
 
 	t.fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
 	if (t.fd < 0 && errno == ENOSYS)
 		check_skip("no userfaultfd");
 	EXPECT(t.fd >= 0 && !ioctl(t.fd, UFFDIO_API, &api));
-	t.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	EXPECT(t.page != MAP_FAILED);
 	reg.range.start = (uintptr_t)t.page;
 	reg.range.len = 4096;
 	EXPECT(!ioctl(t.fd, UFFDIO_REGISTER, &reg));
 	return t;
+}
+
+static void *fresh_pages(size_t n)
+{
+	void *pages = mmap(NULL, n * 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT(pages != MAP_FAILED);
+	return pages;
+}
+
+static struct trap trap_set(void)
+{
+	return trap_at(fresh_pages(1));
 }
 
 static void trap_sprung(const struct trap *t)
@@ -234,6 +246,118 @@ static void stalled_workers(void)
 	net_recv(p.c, &byte, 1);
 	kill(pid, SIGKILL);
 	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+static void *hold_lock(void *arg)
+{
+	struct stall *s = arg;
+
+	/* The first word is copied before the lock is taken, the rest with it. */
+	setsockopt(s->fd, SOL_SOCKET, SO_LINGER, s->page,
+		   sizeof(struct linger));
+	return NULL;
+}
+
+struct heir {
+	int fd;
+	int tell;
+	int told;
+};
+
+/* When told to takes the lease, and looks at its rings. */
+static int inherit(void *arg)
+{
+	struct heir *h = arg;
+	struct abi a = abi_open(h->fd, 1);
+	uint8_t *rx = abi_rx(&a, 0);
+	char byte;
+
+	EXPECT_EQ(write(h->tell, "", 1), 1);
+	EXPECT_EQ(read(h->told, &byte, 1), 1);
+	abi_lease(h->fd, 0);
+	EXPECT_EQ(write(h->tell, "", 1), 1);
+	EXPECT_EQ(read(h->told, &byte, 1), 1);
+	*(volatile uint8_t *)rx = 1;
+	return CHECK_PASS;
+}
+
+/*
+ * Who has had the lease says that it is out of its slot, and while it waits for
+ * the socket's lock another process gets the lease: its rings are not the
+ * former's to give back.
+ */
+static void late_detach(void)
+{
+	struct pair p = net_pair();
+	/* The call's last word lies on the page that is not there. */
+	uint8_t *pages = fresh_pages(2);
+	struct trap t = trap_at(pages + 4096);
+	struct abi a = abi_open(p.c, 1);
+	struct onload_lease l = abi_lease(p.c, 0);
+	struct onload_handback back = { .generation = l.generation,
+					.reason = ONLOAD_R_LIBRARY };
+	struct linger linger = { 0 };
+	uint32_t slot = 0;
+	struct call c = { .fd = p.c,
+			  .option = ONLOAD_DETACH,
+			  .len = sizeof(slot),
+			  .arg = &slot };
+	struct stall s = { p.c, pages + 4096 - sizeof(int) };
+	int tell[2], told[2];
+	struct heir h = { .fd = p.c };
+	pthread_t holder;
+	char byte;
+	pid_t pid;
+
+	EXPECT(a.map);
+	EXPECT(!pipe(tell) && !pipe(told));
+	h.tell = tell[1];
+	h.told = told[0];
+	EXPECT(!abi_set(p.c, ONLOAD_HANDBACK, &back, sizeof(back)));
+	pid = check_fork(inherit, &h);
+	EXPECT_EQ(read(tell[0], &byte, 1), 1);
+	EXPECT(!pthread_create(&holder, NULL, hold_lock, &s));
+	trap_sprung(&t);
+	EXPECT_EQ(write(told[1], "", 1), 1);
+	/* Time for it to stand in the queue; then we stand behind it. */
+	usleep(200000);
+	EXPECT(!pthread_create(&c.thread, NULL, run_call, &c));
+	usleep(200000);
+	trap_open(&t, &linger.l_linger, sizeof(linger.l_linger));
+	pthread_join(holder, NULL);
+	pthread_join(c.thread, NULL);
+	EXPECT_EQ(read(tell[0], &byte, 1), 1);
+	EXPECT_EQ(write(told[1], "", 1), 1);
+	check_wait(pid);
+	EXPECT_EQ(c.ret, -1);
+	EXPECT_EQ(c.err, ESTALE);
+}
+
+/* A byte each takes hundreds of the host's memory until it has left. */
+static void small_kicks(void)
+{
+	const int many = 20000;
+	struct pair p = net_pair();
+	struct abi a = abi_open(p.c, 1);
+	struct onload_lease l = abi_lease(p.c, 0);
+	struct onload_slot *slot = &a.slots[0];
+	int i;
+
+	if (system("tc qdisc replace dev lo root tbf rate 8kbit burst 2000 "
+		   "limit 100000000"))
+		check_skip("no sch_tbf");
+	/* Nothing is overdue. */
+	slot->state[slot->word & 1].rto_at_ms = (uint32_t)net_ms() + 60000;
+	for (i = 0; i < many; i++) {
+		struct onload_seg seg =
+			abi_segment(&a, ONLOAD_SEG_SELF, &l, "x", 1);
+
+		if (abi_set(p.c, ONLOAD_KICK, &seg, sizeof(seg)) != 1)
+			break;
+	}
+	EXPECT_EQ(errno, ENOBUFS);
+	EXPECT(i < many);
+	EXPECT(!system("tc qdisc delete dev lo root"));
 }
 
 static struct onload_seg empty_segment(struct abi *a, int fd,
@@ -434,6 +558,8 @@ static const struct check checks[] = {
 	CHECK(creeping_window),
 	CHECK(moved_mapping),
 	CHECK(stalled_workers),
+	CHECK(late_detach),
+	CHECK(small_kicks),
 	CHECK(detached_page),
 	CHECK(extension_headers),
 	CHECK(late_fragment),

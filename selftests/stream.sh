@@ -20,7 +20,7 @@ ktap_start
 
 leases=$((10000 / ${T_SCALE:-1}))
 few=$((500 / ${T_SCALE:-1}))
-bytes=$((1000000 / ${T_SCALE:-1} + 200000)) # each way, at least
+bytes=$((1000000 / ${T_SCALE:-1} + 50000)) # each way, at least
 seed=${T_SEED:-$RANDOM}
 
 net_up net.onload.backoff_ms=0
