@@ -132,8 +132,9 @@ else
 	# Ten times slower there, and each way through the module once is what counts. Nothing else runs now, and a guest
 	# keeps one processor busy.
 	if [ -n "${debug:-}" ]; then
-		guest debug $((50 * scale)) calls kunit.sh api.sh races.sh badinput.sh hostile.sh >"$out/calls.all" &
-		guest debug $((50 * scale)) ends events.sh reuse.sh kill.sh stream.sh module.sh fault.sh
+		guest debug $((50 * scale)) calls kunit.sh api.sh races.sh badinput.sh hostile.sh events.sh reuse.sh \
+			>"$out/calls.all" &
+		guest debug $((50 * scale)) ends kill.sh stream.sh module.sh fault.sh
 		wait $!
 		cat "$out/calls.all"
 	fi
