@@ -112,6 +112,21 @@ static long module_users(void)
 	return n;
 }
 
+/* Once the flows of earlier sockets, which wait for a grace period, have gone */
+static long module_users_settled(void)
+{
+	long n = module_users(), before;
+	int same = 0;
+
+	while (same < 10) {
+		usleep(20000);
+		before = n;
+		n = module_users();
+		same = n == before ? same + 1 : 0;
+	}
+	return n;
+}
+
 /*
  * One thread is inside an option of ours, its argument not there yet, while
  * another gives the socket back to Linux for good: neither the flow nor the
@@ -128,7 +143,7 @@ static void retired_inside(int option, const void *arg, socklen_t len, int err)
 
 	abi_open(p.c, 1);
 	abi_lease(p.c, 0);
-	users = module_users();
+	users = module_users_settled();
 	EXPECT(!pthread_create(&c.thread, NULL, run_call, &c));
 	trap_sprung(&t);
 	EXPECT_ERR(setsockopt(p.c, IPPROTO_TCP, TCP_ULP, "none", 4), ENOENT);
