@@ -334,10 +334,13 @@ static void late_detach(void)
 	EXPECT(!pthread_create(&holder, NULL, hold_lock, &s));
 	trap_sprung(&t);
 	EXPECT_EQ(write(told[1], "", 1), 1);
-	/* Time for it to stand in the queue; then we stand behind it. */
-	usleep(200000);
+	/*
+	 * Time for it to stand in the queue; then we stand behind it. Nothing
+	 * tells who stands there, and a guest may be slow.
+	 */
+	sleep(1);
 	EXPECT(!pthread_create(&c.thread, NULL, run_call, &c));
-	usleep(200000);
+	sleep(1);
 	trap_open(&t, &linger.l_linger, sizeof(linger.l_linger));
 	pthread_join(holder, NULL);
 	pthread_join(c.thread, NULL);
